@@ -1,0 +1,1 @@
+//! Header fields of RFC 5322 as bytes.

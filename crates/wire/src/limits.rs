@@ -1,0 +1,51 @@
+//! Every limit of the wire in one place.
+//! The doors read them from the configuration; the parsers take them as an argument.
+
+/// What a peer may make us read before we say no. Sizes are octets unless stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// A command line including CRLF. RFC 5321 4.5.3.1.4 asks for 512; extensions add to it.
+    pub command_line: usize,
+    /// An AUTH response line including CRLF. RFC 4954 4: 12,288.
+    pub auth_line: usize,
+    /// A whole message as received, without dot-stuffing.
+    pub message_bytes: usize,
+    /// A line of a message without CRLF that is refused when exceeded. RFC 5322 2.1.1 allows 998;
+    /// up to this many are passed with a finding.
+    pub line_hard: usize,
+    /// RFC 5322 2.1.1: "Each line of characters MUST be no more than 998 characters".
+    pub line_soft: usize,
+    /// All header fields of one header section together.
+    pub header_bytes: usize,
+    /// Header fields in one header section.
+    pub header_fields: usize,
+    /// Nesting of multiparts and `message/rfc822`.
+    pub mime_depth: usize,
+    /// MIME parts of a message, leaves and containers.
+    pub mime_parts: usize,
+    /// Recipients of one transaction.
+    pub recipients: usize,
+    /// Commands of one session.
+    pub commands: usize,
+    /// Octets of one line of a reply that we write. RFC 5321 4.5.3.1.5 allows 512 with CRLF.
+    pub reply_line: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            command_line: 4096,
+            auth_line: 12_288,
+            message_bytes: 26_214_400,
+            line_hard: 2048,
+            line_soft: 998,
+            header_bytes: 102_400,
+            header_fields: 1000,
+            mime_depth: 20,
+            mime_parts: 1000,
+            recipients: 1000,
+            commands: 1000,
+            reply_line: 500,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The MIME pre-scan.
