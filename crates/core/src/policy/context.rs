@@ -1,0 +1,83 @@
+//! A dossier in Cedar's words: principal, action, resource and context.
+//! The judge builds one for every evaluation.
+
+use std::str::FromStr;
+
+use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
+
+use crate::dossier::Dossier;
+use crate::evidence::{Finding, Kind, Strength};
+use crate::request::{Ask, Verb};
+
+/// The Cedar request for a dossier, checked against the schema.
+pub(super) fn request(dossier: &Dossier, schema: &Schema) -> Result<Request, String> {
+    let asked = dossier.request();
+    let (principal, resource) = match &asked.ask {
+        Ask::Send(_) => (uid("Account", asked.account.as_str())?, uid("Message", asked.reference.as_str())?),
+        Ask::Command(command) => {
+            (uid("Actor", &command.actor.to_string())?, uid(resource_type(command.verb), &command.object)?)
+        }
+    };
+    let action = uid("Action", asked.action().name())?;
+    let pairs =
+        Kind::ALL.into_iter().map(|kind| (kind.attribute(), finding(dossier, kind))).chain(about(dossier));
+    let context = Context::from_pairs(pairs).map_err(|e| e.to_string())?;
+    Request::new(principal, action, resource, context, Some(schema)).map_err(|e| e.to_string())
+}
+
+fn resource_type(verb: Verb) -> &'static str {
+    match verb {
+        Verb::HeldRelease | Verb::HeldRefuse | Verb::HeldExpire => "Held",
+        Verb::AccountBlock | Verb::AccountUnblock => "Account",
+        Verb::Apply | Verb::SetMode => "Platform",
+    }
+}
+
+/// Every kind is there: what nobody looked at is `unknown`, so that no policy meets a missing attribute.
+fn finding(dossier: &Dossier, kind: Kind) -> RestrictedExpression {
+    let finding = dossier.finding(kind);
+    let evidence = dossier.evidence(kind);
+    let why = match finding {
+        Finding::Unknown(why) => why.word(),
+        Finding::Pass | Finding::Fail | Finding::Warn => "",
+    };
+    let strength = evidence.map_or(Strength::Claimed, |e| e.strength);
+    let detail = evidence.map(|e| e.text("detail")).unwrap_or_default();
+    record([("finding", finding.word()), ("why", why), ("detail", detail), ("strength", strength.word())])
+}
+
+fn record<const N: usize>(pairs: [(&str, &str); N]) -> RestrictedExpression {
+    let fields = pairs.map(|(name, value)| (name.to_owned(), text(value)));
+    // Names are distinct literals, so the record is always made; an empty one would fail the schema.
+    RestrictedExpression::new_record(fields)
+        .unwrap_or_else(|_| RestrictedExpression::new_string("duplicate key".to_owned()))
+}
+
+fn about(dossier: &Dossier) -> Vec<(String, RestrictedExpression)> {
+    let request = dossier.request();
+    let (actor, author, recipients, bytes) = match &request.ask {
+        Ask::Send(s) => {
+            let author =
+                s.message.from().map(|mailbox| mailbox.address.domain().to_string()).unwrap_or_default();
+            ("credential", author, s.envelope.recipients.len(), s.message.bytes().len())
+        }
+        Ask::Command(command) => (command.actor.class(), String::new(), 0, 0),
+    };
+    let number = |n: usize| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));
+    vec![
+        ("account".to_owned(), text(request.account.as_str())),
+        ("actor".to_owned(), text(actor)),
+        ("author_domain".to_owned(), text(&author)),
+        ("recipients".to_owned(), number(recipients)),
+        ("bytes".to_owned(), number(bytes)),
+    ]
+}
+
+fn text(value: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(value.to_owned())
+}
+
+fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
+    let name = EntityTypeName::from_str(kind).map_err(|e| e.to_string())?;
+    Ok(EntityUid::from_type_name_and_id(name, EntityId::new(id)))
+}

@@ -1,0 +1,225 @@
+//! The judge: asks the policies about a dossier and takes the worst that they say.
+//! `Rules::rule` is called by the gate, once on quick evidence and once on all of it.
+
+use cedar_policy::{Authorizer, Decision as CedarDecision, Entities, Policy};
+
+use super::context;
+use super::rules::{Rules, Slice};
+use super::ruling::{Cause, Decision, How, Missing, Ruling, Verdict};
+use crate::dossier::Dossier;
+use crate::evidence::{Finding, Kind};
+use crate::reason::{self, Reason, Words, fill};
+use crate::request::{Ask, Request};
+
+/// What a hold without a word of its own is: `[send] hold`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoldAs(pub How);
+
+impl Rules {
+    /// Rules on a dossier.
+    ///
+    /// Fails closed: a policy that errors is skipped by Cedar, also a `forbid`, so any error is a hold;
+    /// so is the absence of a permit.
+    #[must_use]
+    pub fn rule(&self, dossier: &Dossier, hold: HoldAs) -> Ruling {
+        let mut words = words(dossier);
+        let voices = match self.slice(dossier.request().action()) {
+            Some(slice) => self.ask(slice, dossier),
+            None => Err("no policies for this action".to_owned()),
+        };
+        let voices = voices.unwrap_or_else(|error| {
+            words.insert("policy_error", error);
+            vec![Voice::new("policy-error", "judge", Effect::Hold(hold.0))]
+        });
+        let verdict = weigh(voices, hold, dossier, &words);
+        Ruling::new(dossier.request(), verdict, dossier.all().cloned().collect(), self.digest())
+    }
+
+    fn ask(&self, slice: &Slice, dossier: &Dossier) -> Result<Vec<Voice>, String> {
+        let request = context::request(dossier, &self.schema)?;
+        let authorizer = Authorizer::new();
+        let entities = Entities::empty();
+        let permits = authorizer.is_authorized(&request, &slice.permits, &entities);
+        let forbids = authorizer.is_authorized(&request, &slice.forbids, &entities);
+        let mut errors = permits.diagnostics().errors().chain(forbids.diagnostics().errors());
+        if let Some(error) = errors.next() {
+            return Err(error.to_string());
+        }
+        let mut voices: Vec<Voice> =
+            forbids.diagnostics().reason().filter_map(|id| slice.forbids.policy(id)).map(Voice::of).collect();
+        if permits.decision() != CedarDecision::Allow {
+            let effect = match dossier.request().ask {
+                Ask::Send(_) => Effect::HoldAsSet,
+                Ask::Command(_) => Effect::Refuse,
+            };
+            let code = if effect == Effect::Refuse { "not-permitted" } else { "no-permit" };
+            voices.push(Voice::new(code, "judge", effect));
+        }
+        Ok(voices)
+    }
+}
+
+/// A refusal of what was read on the wire: a budget or a forbidden octet. The catalogue is the rule;
+/// Cedar is not asked, and it binds in observe too.
+#[must_use]
+pub fn refuse_bytes(request: &Request, reason: &'static Reason, detail: &str, digest: &str) -> Ruling {
+    let mut words = base_words(request);
+    words.insert("detail", detail.to_owned());
+    let cause = cause(reason, "wire", Decision::Refuse, &words);
+    let verdict = Verdict {
+        decision: Decision::Refuse,
+        how: None,
+        reasons: vec![cause],
+        missing: vec![],
+        marks: vec![],
+    };
+    Ruling::new(request, verdict, vec![], digest)
+}
+
+/// What one policy says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Voice {
+    code: String,
+    policy: String,
+    effect: Effect,
+}
+
+/// In the order in which the worse wins: refuse > hold defer > hold custody > ask > mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Mark,
+    Ask,
+    HoldAsSet,
+    Hold(How),
+    Refuse,
+}
+
+impl Voice {
+    fn new(code: &str, policy: &str, effect: Effect) -> Self {
+        Self { code: code.to_owned(), policy: policy.to_owned(), effect }
+    }
+
+    fn of(policy: &Policy) -> Self {
+        let effect = match (policy.annotation("effect"), policy.annotation("how")) {
+            (Some("refuse"), _) => Effect::Refuse,
+            (Some("ask"), _) => Effect::Ask,
+            (Some("mark"), _) => Effect::Mark,
+            (_, Some("defer")) => Effect::Hold(How::Defer),
+            (_, Some("custody")) => Effect::Hold(How::Custody),
+            (_, _) => Effect::HoldAsSet,
+        };
+        Self::new(policy.annotation("reason").unwrap_or("policy"), policy.id().as_ref(), effect)
+    }
+
+    fn decision(&self, hold: HoldAs) -> (Decision, Option<How>) {
+        match self.effect {
+            Effect::Mark => (Decision::Allow, None),
+            Effect::Ask => (Decision::Ask, None),
+            Effect::HoldAsSet => (Decision::Hold, Some(hold.0)),
+            Effect::Hold(how) => (Decision::Hold, Some(how)),
+            Effect::Refuse => (Decision::Refuse, None),
+        }
+    }
+}
+
+fn weigh(voices: Vec<Voice>, hold: HoldAs, dossier: &Dossier, words: &Words) -> Verdict {
+    let rank = |voice: &Voice| match voice.decision(hold) {
+        (decision, Some(How::Defer)) => (decision, 1),
+        (decision, _) => (decision, 0),
+    };
+    let mut sorted = voices;
+    sorted.sort_by(|a, b| rank(b).cmp(&rank(a)).then_with(|| a.policy.cmp(&b.policy)));
+    let (decision, how) = sorted.first().map_or((Decision::Allow, None), |worst| worst.decision(hold));
+    // A missing permit says nothing new beside a reason that already stops the message.
+    if sorted.iter().any(|v| v.code != "no-permit" && v.effect != Effect::Mark) {
+        sorted.retain(|v| v.code != "no-permit");
+    }
+    let marks =
+        sorted.iter().filter(|v| v.effect == Effect::Mark).map(|v| reason::known(&v.code).code).collect();
+    let reasons: Vec<Cause> = sorted
+        .iter()
+        .map(|voice| {
+            let reason = reason::known(&voice.code);
+            let words = with_evidence(reason, voice, dossier, words.clone());
+            cause(reason, &voice.policy, voice.decision(hold).0, &words)
+        })
+        .collect();
+    let missing = missing(&reasons, words);
+    Verdict { decision, how, reasons, missing, marks }
+}
+
+/// The words of the evidence that a reason speaks of.
+fn with_evidence(reason: &Reason, voice: &Voice, dossier: &Dossier, mut words: Words) -> Words {
+    words.insert("policy", voice.policy.clone());
+    let Some(kind) = reason.evidence else { return words };
+    if let Some(evidence) = dossier.evidence(kind) {
+        let text = if evidence.text("says").is_empty() { "detail" } else { "says" };
+        words.insert("detail", evidence.text(text).to_owned());
+    }
+    if let Finding::Unknown(why) = dossier.finding(kind) {
+        words.insert("why", why.word().to_owned());
+    }
+    words
+}
+
+fn cause(reason: &'static Reason, policy: &str, decision: Decision, words: &Words) -> Cause {
+    let (code, enhanced) = match (decision, reason.reply) {
+        (Decision::Hold | Decision::Ask, (500.., _)) => (451, "4.7.1"),
+        (Decision::Refuse, (..500, _)) if reason.code != "limit-recipients" => (550, "5.7.1"),
+        (_, reply) => reply,
+    };
+    Cause {
+        code: reason.code,
+        policy: policy.to_owned(),
+        smtp: format!("{code} {enhanced} {}", fill(reason.smtp, words)),
+        sentence: fill(reason.sentence, words),
+        remedy: fill(reason.remedy, words),
+        link: None,
+    }
+}
+
+fn missing(reasons: &[Cause], words: &Words) -> Vec<Missing> {
+    let subject = |kind: &str| match kind {
+        "network" => words.get("ip").cloned().unwrap_or_default(),
+        _ => words.get("domain").cloned().unwrap_or_default(),
+    };
+    let mut out: Vec<Missing> = Vec::new();
+    for reason in reasons {
+        let Some(kind) = reason::known(reason.code).missing else { continue };
+        if out.iter().all(|known| known.kind != kind) {
+            out.push(Missing { kind, subject: subject(kind), how: reason.remedy.clone() });
+        }
+    }
+    out
+}
+
+fn base_words(request: &Request) -> Words {
+    let mut words = Words::from([("account", request.account.to_string()), ("actor", request.actor())]);
+    if let Ask::Send(submission) = &request.ask {
+        if let Some(ip) = submission.client.ip {
+            words.insert("ip", ip.to_string());
+        }
+        let mail_from = submission.envelope.mail_from.as_ref();
+        words.insert("mail_from", mail_from.map_or_else(|| "<>".to_owned(), ToString::to_string));
+        if let Ok(mailbox) = submission.message.from() {
+            words.insert("from", mailbox.address.to_string());
+            words.insert("domain", mailbox.address.domain().to_string());
+        }
+    }
+    words
+}
+
+fn words(dossier: &Dossier) -> Words {
+    let mut words = base_words(dossier.request());
+    let mut take = |kind: Kind, value: &str, word: &'static str| {
+        if let Some(text) = dossier.evidence(kind).map(|e| e.text(value)).filter(|text| !text.is_empty()) {
+            words.insert(word, text.to_owned());
+        }
+    };
+    take(Kind::Sender, "address", "sender");
+    take(Kind::ReplyTo, "address", "reply_to");
+    take(Kind::Spf, "result", "spf");
+    take(Kind::Spf, "address", "address");
+    take(Kind::Spf, "domain", "domain");
+    words
+}
