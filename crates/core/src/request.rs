@@ -32,12 +32,13 @@ impl Request {
     /// The digest of exactly this: a permit for another message or command does not fit.
     #[must_use]
     pub fn about(&self) -> About {
-        match (self.submission(), &self.ask) {
-            (Some(submission), _) => About::message(&submission.envelope, submission.message.bytes()),
-            (None, Ask::Command(command)) => {
-                About::command(command.verb.name(), &command.object, &command.arguments)
-            }
-            (None, Ask::Send(_)) => About::command(Action::Send.name(), "", ""),
+        let message = |asked: &Submission| About::message(&asked.envelope, asked.message.bytes());
+        match &self.ask {
+            Ask::Send(submission) => message(submission),
+            Ask::Command(command) => match &command.message {
+                Some(held) => message(held),
+                None => About::command(command.verb.name(), &command.object, &command.arguments),
+            },
         }
     }
 

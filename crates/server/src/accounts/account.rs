@@ -10,6 +10,7 @@ use countersign_core::request::Mode;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use regex::Regex;
+use serde_json::{Value, json};
 
 /// A customer of the platform.
 #[derive(Debug, Clone)]
@@ -64,6 +65,44 @@ pub struct Credential {
 }
 
 impl Account {
+    /// An account of which nothing is known: it has proved nothing.
+    #[must_use]
+    pub fn unknown(id: AccountId) -> Self {
+        Self {
+            name: id.to_string(),
+            id,
+            tier: None,
+            mode: None,
+            mode_set: None,
+            upstream: None,
+            networks: vec![],
+            domains: vec![],
+            blocked: None,
+            spf_passed: HashMap::new(),
+        }
+    }
+
+    /// What `account show` prints.
+    #[must_use]
+    pub fn summary(&self) -> Value {
+        let domains: Vec<Value> = self
+            .domains
+            .iter()
+            .map(|own| json!({ "name": own.domain, "subdomains": own.subdomains, "proved": own.proved }))
+            .collect();
+        let blocked = self.blocked.as_ref().map(|b| json!({ "reason": b.reason, "at": b.at }));
+        json!({
+            "id": self.id,
+            "name": self.name,
+            "tier": self.tier,
+            "mode": self.own_mode(),
+            "upstream": self.upstream,
+            "networks": self.networks,
+            "domains": domains,
+            "blocked": blocked,
+        })
+    }
+
     /// The account's own domain that covers a domain, exact ones before wider ones.
     #[must_use]
     pub fn covering(&self, domain: &Domain) -> Option<&OwnedDomain> {
