@@ -143,7 +143,8 @@ pub enum CommandError {
 
 impl Command {
     /// Reads a line without its CRLF. The caller has kept the line within
-    /// [`command_line`](crate::limits::Limits::command_line).
+    /// [`command_line`](crate::limits::Limits::command_line), and takes off only a CRLF: a line that
+    /// ends with a bare LF comes with it and is refused.
     ///
     /// # Errors
     /// See [`CommandError`]. Close the connection when [`CommandError::must_close`] says so.

@@ -124,8 +124,34 @@ fn paths_that_others_repair_are_refused() {
     }
 }
 
+/// The other rows of docs/decisions/002-own-smtp-framing.md.
+#[test]
+fn decision_002_octets_that_others_drop_are_refused() {
+    let long = format!("MAIL FROM:<{}@b.example>", "a".repeat(65));
+    for (line, reply) in [
+        (&b"MAIL FROM:<a\0b@c.example>"[..], "500 5.5.2"),
+        (b"MAIL FROM:<\"a\0b\"@c.example>", "500 5.5.2"),
+        (b"MAIL FROM:<\"a\x01b\"@c.example>", "500 5.5.2"),
+        (b"MAIL FROM:<a@b.exa\rmple>", "500 5.5.2"),
+        (b"MAIL FROM:<a@b.example>\n", "500 5.5.2"),
+        (b"MAIL FROM:<\xff\xfe@c.example>", "500 5.5.2"),
+        (b"MAIL FROM:<\xc3\xa9@c.example>", "553 5.6.7"),
+        (b"MAIL FROM:<a@-._=.example>", "501 5.1.7"),
+        (long.as_bytes(), "501 5.1.7"),
+        (b"STARTTLS junk", "501 5.5.4"),
+        (b"BDAT 5 LAST junk", "501 5.5.4"),
+    ] {
+        let said = Command::parse(line).unwrap_err().reply().to_string();
+        assert!(said.starts_with(reply), "{line:?}: {said}");
+    }
+}
+
 #[test]
 fn quoted_local_part_stays_quoted() {
+    let Recipient::Mailbox(path) = rcpt(r#"RCPT TO:<"a@evil.example"@c.example>"#).recipient else {
+        panic!()
+    };
+    assert_eq!((path.local(), path.domain()), (r#""a@evil.example""#, "c.example"));
     let Recipient::Mailbox(path) = rcpt(r#"RCPT TO:<"a\"b"@c.example>"#).recipient else { panic!() };
     assert_eq!((path.local(), path.domain()), (r#""a\"b""#, "c.example"));
 }
