@@ -1,1 +1,3 @@
 //! The words and the judgement.
+
+pub mod spf;
