@@ -37,9 +37,10 @@ fn cases_file() -> PathBuf {
 fn wrong(case: &Value) -> Option<String> {
     let text = |key: &str| case[key].as_str().unwrap_or_default();
     let identity = Identity { helo: text("helo"), mail_from: text("mailfrom"), receiver: "unknown", now: 0 };
+    let Ok(ip) = text("host").parse() else { return Some(format!("{}: no address", text("test"))) };
     let mut answers = Answers::new();
     let outcome = loop {
-        match check_host(text("host").parse().unwrap(), &identity, &answers) {
+        match check_host(ip, &identity, &answers) {
             Step::Done(outcome) => break outcome,
             Step::Ask(queries) => {
                 for query in queries {
@@ -49,7 +50,8 @@ fn wrong(case: &Value) -> Option<String> {
             }
         }
     };
-    let accepted: Vec<&str> = case["result"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let accepted: Vec<&str> =
+        case["result"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let explained = match case["explanation"].as_str() {
         None => true,
         Some("DEFAULT") => outcome.explanation.is_none(),
