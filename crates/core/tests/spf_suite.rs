@@ -1,5 +1,5 @@
 //! Runs the OpenSPF conformance suite for RFC 7208 against `check_host`, where a copy of it is at hand.
-//! Set `COUNTERSIGN_CORPORA` to the folder that holds `spf_rfc7208/cases.json`; else `../shared/corpora` is looked at.
+//! `COUNTERSIGN_CORPORA` names the folder that holds `spf_rfc7208/cases.json`; else it is `../shared/corpora`.
 
 use std::io::{Write as _, stderr};
 use std::path::PathBuf;

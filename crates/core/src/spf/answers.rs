@@ -24,8 +24,8 @@ pub enum RecordKind {
 /// One question to the DNS.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Query {
-    /// An absolute name: lower case, no final dot, labels of 1 to 63 printable ASCII characters joined by dots,
-    /// at most 253 characters. Nothing is escaped: a space or a backslash is the octet itself.
+    /// An absolute name: lower case, no final dot, labels of 1 to 63 printable ASCII characters joined by
+    /// dots, at most 253 characters. Nothing is escaped: a space or a backslash is the octet itself.
     pub name: String,
     /// What is asked for.
     pub kind: RecordKind,
@@ -172,7 +172,8 @@ fn select(records: &[Record]) -> Selection {
     match policies.as_slice() {
         [] => Selection::None,
         [one] => Policy::parse(one).map_or_else(Selection::Broken, Selection::One),
-        // "If the resultant record set includes more than one record, check_host() produces the "permerror" result."
+        // "If the resultant record set includes more than one record, check_host() produces the "permerror"
+        // result."
         several => Selection::Several(several.len()),
     }
 }

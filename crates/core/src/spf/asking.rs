@@ -13,7 +13,8 @@ use super::stop::Stop;
 impl<'a> Evaluation<'a> {
     /// The records of a kind; none when there are none, which counts as void.
     pub(super) fn records(&mut self, name: &str, kind: RecordKind) -> Result<&'a [Record], Stop> {
-        // RFC 7208 4.8 leaves names such as `foo..example` open. They match nothing, and nobody is asked for them.
+        // RFC 7208 4.8 leaves names such as `foo..example` open. They match nothing, and nobody is asked for
+        // them.
         if !is_domain(name) {
             return Ok(&[]);
         }
@@ -22,8 +23,8 @@ impl<'a> Evaluation<'a> {
             Answer::Records { records, .. } if records.iter().any(|record| record.kind() == kind) => {
                 Ok(records)
             }
-            // RFC 7208 5: "If the server returns "Name Error" (RCODE 3), then evaluation of the mechanism continues as
-            // if the server returned no error (RCODE 0) and zero answer records."
+            // RFC 7208 5: "If the server returns "Name Error" (RCODE 3), then evaluation of the mechanism
+            // continues as if the server returned no error (RCODE 0) and zero answer records."
             Answer::Records { .. } | Answer::NxDomain { .. } | Answer::NoData { .. } => {
                 self.take_void()?;
                 Ok(&[])
@@ -59,7 +60,8 @@ impl<'a> Evaluation<'a> {
         Err(Stop::Missing)
     }
 
-    /// RFC 7208 5: "when <ip> is an IPv4, "A" records are fetched; when <ip> is an IPv6 address, "AAAA" records"
+    /// RFC 7208 5: "when <ip> is an IPv4, "A" records are fetched; when <ip> is an IPv6 address, "AAAA"
+    /// records"
     pub(super) fn address_kind(&self) -> RecordKind {
         match self.ip {
             IpAddr::V4(_) => RecordKind::A,
@@ -67,8 +69,9 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// While an answer is missing: asks for what the terms from `position` on will need, so that one round of questions
-    /// serves a flat list of includes. Only names without macros, and only within the limit of ten lookups.
+    /// While an answer is missing: asks for what the terms from `position` on will need, so that one round of
+    /// questions serves a flat list of includes. Only names without macros, and only within the limit of ten
+    /// lookups.
     pub(super) fn look_ahead(&mut self, policy: &Policy, position: usize, domain: &str) {
         let mut left = MAX_LOOKUPS.saturating_sub(self.lookups);
         for directive in policy.directives.iter().skip(position) {
@@ -111,16 +114,18 @@ impl<'a> Evaluation<'a> {
     /// Takes one of the ten lookups.
     pub(super) fn take_lookup(&mut self) -> Result<(), Stop> {
         self.lookups = self.lookups.saturating_add(1);
-        // RFC 7208 4.6.4: "SPF implementations MUST limit the total number of those terms to 10 during SPF evaluation, to
-        // avoid unreasonable load on the DNS. If this limit is exceeded, the implementation MUST return "permerror"."
+        // RFC 7208 4.6.4: "SPF implementations MUST limit the total number of those terms to 10 during SPF
+        // evaluation, to avoid unreasonable load on the DNS. If this limit is exceeded, the implementation
+        // MUST return "permerror"."
         if self.lookups > MAX_LOOKUPS { Err(Stop::Lookups) } else { Ok(()) }
     }
 
-    /// Counts a lookup that found nothing. Names that PTR records give are not counted: the domain did not choose them.
+    /// Counts a lookup that found nothing. Names that PTR records give are not counted: the domain did not
+    /// choose them.
     pub(super) fn take_void(&mut self) -> Result<(), Stop> {
         self.voids = self.voids.saturating_add(1);
-        // RFC 7208 4.6.4: "SPF implementations SHOULD limit "void lookups" to two. [...] Exceeding the limit produces a
-        // "permerror" result."
+        // RFC 7208 4.6.4: "SPF implementations SHOULD limit "void lookups" to two. [...] Exceeding the limit
+        // produces a "permerror" result."
         if self.voids > MAX_VOIDS { Err(Stop::Voids) } else { Ok(()) }
     }
 

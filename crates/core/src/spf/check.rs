@@ -24,8 +24,8 @@ pub struct Identity<'a> {
 /// What a call of [`check_host`] leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// These answers are missing; never empty, never one that [`Answers`] holds. Some are asked ahead of need,
-    /// so that one round of questions serves many terms.
+    /// These answers are missing; never empty, never one that [`Answers`] holds. Some are asked ahead of
+    /// need, so that one round of questions serves many terms.
     Ask(Vec<Query>),
     /// The evaluation is complete.
     Done(Outcome),
@@ -55,26 +55,30 @@ pub enum SpfResult {
 pub struct Outcome {
     /// The result.
     pub result: SpfResult,
-    /// The directive that decided, as text: `include:spf.esp.example`, `-all`; `default` when none matched; nothing
-    /// for `none`, `permerror` and `temperror`. After a redirect it is a directive of the other record.
+    /// The directive that decided, as text: `include:spf.esp.example`, `-all`; `default` when none matched;
+    /// nothing for `none`, `permerror` and `temperror`. After a redirect it is a directive of the other
+    /// record.
     pub mechanism: Option<String>,
     /// Terms that needed the DNS, of the ten allowed (RFC 7208 4.6.4); 11 when that was too many.
     pub lookups: u8,
-    /// Lookups of names in terms that found nothing, of the two allowed (RFC 7208 4.6.4); 3 when that was too many.
+    /// Lookups of names in terms that found nothing, of the two allowed (RFC 7208 4.6.4); 3 when that was too
+    /// many.
     pub voids: u8,
     /// The expanded text of `exp=`, words of a third party; only for [`SpfResult::Fail`].
     pub explanation: Option<String>,
     /// The cause of a `permerror` or `temperror`, in our words.
     pub why: Option<String>,
-    /// How long the result holds: the shortest time to live of the answers it rests on, in seconds; 0 after a failed
-    /// lookup, at most 86,400.
+    /// How long the result holds: the shortest time to live of the answers it rests on, in seconds; 0 after a
+    /// failed lookup, at most 86,400.
     pub good_for: u32,
-    /// Whether terms depended on `%{i}`, `%{p}`, `%{v}` or `%{h}`, on `exists` or on `ptr`: other addresses need
-    /// answers of their own.
+    /// Whether terms depended on `%{i}`, `%{p}`, `%{v}` or `%{h}`, on `exists` or on `ptr`: other addresses
+    /// need answers of their own.
     pub per_address: bool,
-    /// Whether terms depended on `%{s}`, `%{l}` or `%{o}`: the result holds for this sender, not for the domain.
+    /// Whether terms depended on `%{s}`, `%{l}` or `%{o}`: the result holds for this sender, not for the
+    /// domain.
     pub per_sender: bool,
-    /// Whether it passed only because the record lets everyone pass: by `all`, or by a network of prefix length 0.
+    /// Whether it passed only because the record lets everyone pass: by `all`, or by a network of prefix
+    /// length 0.
     pub authorises_everyone: bool,
     /// One line for each step taken, for people; at most 256.
     pub trace: Vec<String>,
@@ -113,12 +117,13 @@ pub(super) fn replay(ip: IpAddr, identity: &Identity<'_>, answers: &Answers, det
 impl<'a> Identity<'a> {
     /// Local part and domain of the sender.
     pub(super) fn sender(&self) -> (&'a str, &'a str) {
-        // RFC 7208 2.4: "When the reverse-path is null, this document defines the "MAIL FROM" identity to be the
-        // mailbox composed of the local-part "postmaster" and the "HELO" identity"
+        // RFC 7208 2.4: "When the reverse-path is null, this document defines the "MAIL FROM" identity to be
+        // the mailbox composed of the local-part "postmaster" and the "HELO" identity"
         if matches!(self.mail_from, "" | "<>") {
             return (POSTMASTER, self.helo);
         }
-        // RFC 7208 4.3: "If the <sender> has no local-part, substitute the string "postmaster" for the local-part."
+        // RFC 7208 4.3: "If the <sender> has no local-part, substitute the string "postmaster" for the
+        // local-part."
         match self.mail_from.rsplit_once('@') {
             Some(("", domain)) => (POSTMASTER, domain),
             Some(sender) => sender,

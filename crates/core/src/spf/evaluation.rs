@@ -49,8 +49,8 @@ pub(super) enum Hit {
 impl<'a> Evaluation<'a> {
     pub(super) fn new(ip: IpAddr, identity: &'a Identity<'a>, answers: &'a Answers, detail: Detail) -> Self {
         Self {
-            // RFC 7208 5: "SPF implementations on IPv6 servers need to handle both "AAAA" and "A" records, for clients on
-            // IPv4-mapped IPv6 addresses"
+            // RFC 7208 5: "SPF implementations on IPv6 servers need to handle both "AAAA" and "A" records,
+            // for clients on IPv4-mapped IPv6 addresses"
             ip: ip.to_canonical(),
             identity,
             answers,
@@ -122,23 +122,23 @@ impl<'a> Evaluation<'a> {
 
     /// check_host() for one domain, redirects followed.
     ///
-    /// INVARIANT: every turn after the first and every call from `include` has taken one of the ten lookups of
-    /// RFC 7208 4.6.4, so loop and recursion end after at most ten.
+    /// INVARIANT: every turn after the first and every call from `include` has taken one of the ten lookups
+    /// of RFC 7208 4.6.4, so loop and recursion end after at most ten.
     fn record(&mut self, domain: &str) -> Result<Verdict<'a>, Stop> {
         let mut domain = domain.to_owned();
         let mut referrer = None;
         loop {
             let Some(policy) = self.policy(&domain)? else {
-                // RFC 7208 6.1: "if no SPF record is found, or if the <target-name> is malformed, the result is a
-                // "permerror" rather than "none""
+                // RFC 7208 6.1: "if no SPF record is found, or if the <target-name> is malformed, the result
+                // is a "permerror" rather than "none""
                 let none = Verdict::undecided(SpfResult::None);
                 return referrer.map_or(Ok(none), |referrer| Err(dead_end(referrer, domain)));
             };
             if let Some(verdict) = self.walk(policy, &domain)? {
                 return Ok(verdict);
             }
-            // An `all` always matches, so this line is reached only without one. RFC 7208 6.1: "Any "redirect"
-            // modifier MUST be ignored if there is an "all" mechanism anywhere in the record."
+            // An `all` always matches, so this line is reached only without one. RFC 7208 6.1: "Any
+            // "redirect" modifier MUST be ignored if there is an "all" mechanism anywhere in the record."
             let Some(spec) = &policy.redirect else {
                 self.say(|| format!("{domain}: no mechanism matches: neutral"));
                 // RFC 7208 4.7: "then the check_host() returns a result of "neutral""
@@ -151,7 +151,8 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// The SPF record of a domain (RFC 7208 4.3 to 4.5). `None`: there is no domain or no record.
+    /// The SPF record of a domain (RFC 7208 4.3 to 4.5). `None`: there is no domain or no record. That is not
+    /// counted as void: where a term leads to it, it is a permerror anyway.
     fn policy(&mut self, domain: &str) -> Result<Option<&'a Policy>, Stop> {
         if !is_domain(domain) {
             self.say(|| format!("{domain}: no domain name"));
@@ -159,8 +160,9 @@ impl<'a> Evaluation<'a> {
         }
         let query = Query::new(domain, RecordKind::Txt);
         let entry = self.entry(&query)?;
-        // RFC 7208 4.4: "If the DNS lookup returns a server failure (RCODE 2) or some other error (RCODE other than 0
-        // or 3), or if the lookup times out, then check_host() terminates immediately with the result "temperror"."
+        // RFC 7208 4.4: "If the DNS lookup returns a server failure (RCODE 2) or some other error (RCODE
+        // other than 0 or 3), or if the lookup times out, then check_host() terminates immediately with the
+        // result "temperror"."
         if let Answer::Failed(failure) = entry.answer {
             return Err(Stop::Failed { query, failure });
         }
@@ -226,8 +228,8 @@ impl<'a> Evaluation<'a> {
             Mechanism::Exists(spec) => {
                 self.per_address = true;
                 let name = self.target(Some(spec), domain)?;
-                // RFC 7208 5.7: "used for a DNS A RR lookup (even when the connection type is IPv6). If any A record
-                // is returned, this mechanism matches."
+                // RFC 7208 5.7: "used for a DNS A RR lookup (even when the connection type is IPv6). If any A
+                // record is returned, this mechanism matches."
                 let records = self.records(&name, RecordKind::A)?;
                 Ok(if records.is_empty() { Hit::No } else { Hit::Yes })
             }
@@ -250,7 +252,8 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// RFC 7208 5.3: "The <ip> is compared to the returned address(es). If any address matches, the mechanism matches."
+    /// RFC 7208 5.3: "The <ip> is compared to the returned address(es). If any address matches, the mechanism
+    /// matches."
     fn address_of(&mut self, name: &str, lengths: Lengths) -> Result<Hit, Stop> {
         let length = if self.ip.is_ipv4() { lengths.v4 } else { lengths.v6 };
         let addresses = self.records(name, self.address_kind())?.iter().filter_map(Record::address);
@@ -258,12 +261,14 @@ impl<'a> Evaluation<'a> {
         Ok(hits.find(|hit| *hit != Hit::No).unwrap_or(Hit::No))
     }
 
-    /// RFC 7208 5.4: "If the <target-name> has no MX record, check_host() MUST NOT apply the implicit MX rules"
+    /// RFC 7208 5.4: "If the <target-name> has no MX record, check_host() MUST NOT apply the implicit MX
+    /// rules"
     fn exchanger_of(&mut self, name: &str, lengths: Lengths) -> Result<Hit, Stop> {
         let mut exchangers: Vec<(u16, String)> =
             self.records(name, RecordKind::Mx)?.iter().filter_map(Record::exchanger).collect();
-        // RFC 7208 4.6.4: "MUST NOT result in querying more than 10 address records [...] If this limit is exceeded, the
-        // "mx" mechanism MUST produce a "permerror" result." Counted up front, or the result would hang on their order.
+        // RFC 7208 4.6.4: "MUST NOT result in querying more than 10 address records [...] If this limit is
+        // exceeded, the "mx" mechanism MUST produce a "permerror" result." Counted up front, or the result
+        // would hang on their order.
         if exchangers.len() > MAX_NAMES {
             return Err(Stop::Exchangers { name: name.to_owned(), count: exchangers.len() });
         }
@@ -301,7 +306,8 @@ fn result_of(qualifier: Qualifier) -> SpfResult {
     }
 }
 
-/// RFC 7208 5: "only the specified number of high-order bits of <ip> and the IP address are compared for equality"
+/// RFC 7208 5: "only the specified number of high-order bits of <ip> and the IP address are compared for
+/// equality"
 pub(super) fn within(ip: IpAddr, network: IpAddr, length: u8) -> Hit {
     let length = u32::from(length);
     let same = match (ip, network) {
@@ -320,8 +326,9 @@ pub(super) fn within(ip: IpAddr, network: IpAddr, length: u8) -> Hit {
     }
 }
 
-/// RFC 7208 4.3: not "malformed (e.g., label longer than 63 characters, zero-length label not at the end, etc.)" and a
-/// "multi-label domain name". Octets outside of printable ASCII are malformed, too: nobody can publish for them.
+/// RFC 7208 4.3: not "malformed (e.g., label longer than 63 characters, zero-length label not at the end,
+/// etc.)" and a "multi-label domain name". Octets outside of printable ASCII are malformed, too: nobody can
+/// publish for them.
 pub(super) fn is_domain(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.contains('.')

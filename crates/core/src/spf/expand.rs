@@ -36,8 +36,8 @@ pub(super) fn name(spec: &DomainSpec, values: &Values<'_>) -> String {
     shorten(whole.strip_suffix('.').unwrap_or(&whole)).to_owned()
 }
 
-/// RFC 7208 7.3: "the left side is truncated to fit, by removing successive domain labels (and their following
-/// dots) until the total length does not exceed 253 characters"
+/// RFC 7208 7.3: "the left side is truncated to fit, by removing successive domain labels (and their
+/// following dots) until the total length does not exceed 253 characters"
 fn shorten(name: &str) -> &str {
     let mut rest = name;
     while rest.len() > MAX_NAME {
@@ -95,8 +95,8 @@ fn value<'v>(letter: Letter, values: &Values<'v>) -> Cow<'v, str> {
 }
 
 /// RFC 7208 7.3: "the replacement value for a macro letter is split into parts [...] After performing any
-/// reversal operation and/or removal of left-hand parts, the parts are rejoined using "." and not the original
-/// splitting characters."
+/// reversal operation and/or removal of left-hand parts, the parts are rejoined using "." and not the
+/// original splitting characters."
 fn transform<'v>(found: &Macro, value: Cow<'v, str>) -> Cow<'v, str> {
     if found.keep.is_none() && !found.reverse && found.delimiters.is_empty() {
         return value;

@@ -211,7 +211,8 @@ fn parse_percent<'t>(text: &'t str, place: &Place) -> Result<(Part, &'t str), Ma
             let (inside, behind) = characters.as_str().split_once('}').ok_or(MacroError::Unclosed)?;
             return Ok((Part::Macro(parse_macro(inside, place)?), behind));
         }
-        // RFC 7208 7.3: "A '%' character not followed by a '{', '%', '-', or '_' character is a syntax error."
+        // RFC 7208 7.3: "A '%' character not followed by a '{', '%', '-', or '_' character is a syntax
+        // error."
         _ => return Err(MacroError::LonePercent),
     };
     Ok((part, characters.as_str()))
@@ -250,8 +251,8 @@ fn parse_keep(digits: &str) -> Result<Option<usize>, MacroError> {
     if digits.bytes().all(|digit| digit == b'0') {
         return Err(MacroError::ZeroParts);
     }
-    // "If [...] the value specifies more parts than are available, all the available parts are used": a number
-    // too large to hold keeps everything as well.
+    // "If [...] the value specifies more parts than are available, all the available parts are used": a
+    // number too large to hold keeps everything as well.
     Ok(digits.parse().ok())
 }
 
@@ -381,7 +382,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn printing_and_reading_is_identity(text in "([a-z./:]|%%|%_|%-|%\\{[sldiphvSLDO][1-9]?r?[.+,/_=-]{0,3}\\}){0,12}") {
+        fn printing_and_reading_is_identity(
+            text in "([a-z./:]|%%|%_|%-|%\\{[sldiphvSLDO][1-9]?r?[.+,/_=-]{0,3}\\}){0,12}",
+        ) {
             let read = MacroString::parse(&text).unwrap();
             prop_assert_eq!(read.to_string(), text);
         }

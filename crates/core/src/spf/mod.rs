@@ -2,17 +2,17 @@
 //! The SPF probe, `check spf` and the DNS hand-over call it.
 //!
 //! ```text
-//! policy       a published record: grammar, printing         macro_string  %{ir}.%{v}._spf.%{d2}
-//! answers      questions, answers, what was selected         expand        macros to names and explanations
-//! check        check_host(): one address                     evaluation    the walk over the records
-//! pool         all addresses of a pool, worst result         asking        questions within the limits, trace
-//! stop         what ends a walk early                        naming        names of terms, text of exp=
-//!                                                            reverse       validated names: ptr and %{p}
+//! policy      a published record: grammar, printing       macro_string  %{ir}.%{v}._spf.%{d2}
+//! answers     questions, answers, what was selected       expand        macros to names and explanations
+//! check       check_host(): one address                   evaluation    the walk over the records
+//! pool        all addresses of a pool, worst result       asking        questions within the limits, trace
+//! stop        what ends a walk early                      naming        names of terms, text of exp=
+//!                                                         reverse       validated names: ptr and %{p}
 //! ```
 //!
 //! The caller's loop: [`check_host`] -> [`Step::Ask`] -> look up, [`Answers::insert`] -> [`check_host`] again,
-//! until [`Step::Done`]. Each call replays the evaluation over the answers so far; a replay costs microseconds,
-//! and no state is kept between calls.
+//! until [`Step::Done`]. Each call replays the evaluation over the answers so far; a replay costs
+//! microseconds, and no state is kept between calls.
 
 mod answers;
 mod asking;

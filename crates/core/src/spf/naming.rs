@@ -8,8 +8,8 @@ use super::macro_string::{DomainSpec, Letter, MacroString};
 use super::stop::Stop;
 
 impl Evaluation<'_> {
-    /// The `<target-name>` of a term: its domain-spec expanded, or the domain itself (RFC 7208 4.8). It may turn out to
-    /// be no proper name: addresses are then not found, `include` and `redirect` fail.
+    /// The `<target-name>` of a term: its domain-spec expanded, or the domain itself (RFC 7208 4.8). It may
+    /// turn out to be no proper name: addresses are then not found, `include` and `redirect` fail.
     pub(super) fn target(&mut self, spec: Option<&DomainSpec>, domain: &str) -> Result<String, Stop> {
         let Some(spec) = spec else { return Ok(domain.to_owned()) };
         let mut validated = None;
@@ -20,8 +20,8 @@ impl Evaluation<'_> {
                 Letter::Domain | Letter::ReadableAddress | Letter::Receiver | Letter::Now => {}
                 Letter::ValidatedName => {
                     self.per_address = true;
-                    // RFC 7208 4.6.4: "When evaluating the "ptr" mechanism or the %{p} macro, the number of "PTR"
-                    // resource records queried is included in the overall limit of 10"
+                    // RFC 7208 4.6.4: "When evaluating the "ptr" mechanism or the %{p} macro, the number of
+                    // "PTR" resource records queried is included in the overall limit of 10"
                     self.take_lookup()?;
                     validated = self.validated_name(domain)?;
                 }
@@ -30,7 +30,8 @@ impl Evaluation<'_> {
         Ok(expand::name(spec, &self.values(domain, validated.as_deref())))
     }
 
-    /// The text of `exp=` (RFC 7208 6.2). It counts toward no limit and changes nothing but itself; errors leave none.
+    /// The text of `exp=` (RFC 7208 6.2). It counts toward no limit and changes nothing but itself; errors
+    /// leave none.
     pub(super) fn explanation(&mut self, spec: &DomainSpec, domain: &str) -> Result<Option<String>, Stop> {
         let good_for = self.good_for;
         let text = self.fetch_explanation(spec, domain);
@@ -66,8 +67,8 @@ impl Evaluation<'_> {
             sender_domain,
             domain,
             helo: self.identity.helo,
-            // RFC 7208 7.3: "If there are no validated domain names or if a DNS error occurs, the string "unknown" is
-            // used."
+            // RFC 7208 7.3: "If there are no validated domain names or if a DNS error occurs, the string
+            // "unknown" is used."
             validated_name: validated.unwrap_or(UNKNOWN),
             // "if policy restrictions dictate otherwise, the word "unknown" SHOULD be substituted"
             receiver: if receiver.is_empty() { UNKNOWN } else { receiver },
@@ -76,9 +77,9 @@ impl Evaluation<'_> {
     }
 }
 
-/// RFC 7208 6.2: "If there are any DNS processing errors (any RCODE other than 0), or if no records are returned, or if
-/// more than one record is returned, or if there are syntax errors in the explanation string, then proceed as if no
-/// "exp" modifier was given."
+/// RFC 7208 6.2: "If there are any DNS processing errors (any RCODE other than 0), or if no records are
+/// returned, or if more than one record is returned, or if there are syntax errors in the explanation string,
+/// then proceed as if no "exp" modifier was given."
 fn explanation_in(entry: &Entry) -> Option<MacroString> {
     let Answer::Records { records, .. } = &entry.answer else { return None };
     let mut texts = records.iter().filter_map(Record::text);

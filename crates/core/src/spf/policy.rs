@@ -169,8 +169,8 @@ fn terms_of(record: &[u8]) -> Option<&[u8]> {
     (version.eq_ignore_ascii_case(VERSION) && ended).then_some(terms)
 }
 
-/// RFC 7208 4.6.1: "Modifiers always contain an equals ('=') character immediately after the name, and before any
-/// ":" or "/" characters"
+/// RFC 7208 4.6.1: "Modifiers always contain an equals ('=') character immediately after the name, and before
+/// any ":" or "/" characters"
 fn split_modifier(term: &str) -> Option<(&str, &str)> {
     let (name, value) = term.split_once('=')?;
     let mut characters = name.chars();
@@ -225,8 +225,8 @@ fn optional_domain(behind: &str) -> Result<Option<DomainSpec>, TermError> {
     }
 }
 
-/// `dual-cidr-length = [ ip4-cidr-length ] [ "/" ip6-cidr-length ]`, read from the end: a domain may hold `/`, but
-/// cannot end in `/` and digits.
+/// `dual-cidr-length = [ ip4-cidr-length ] [ "/" ip6-cidr-length ]`, read from the end: a domain may hold
+/// `/`, but cannot end in `/` and digits.
 fn split_lengths(behind: &str) -> Result<(&str, Lengths), TermError> {
     let mut lengths = Lengths::FULL;
     let mut rest = behind;

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use super::answers::{Answers, Query};
 use super::check::{Detail, Identity, Outcome, Progress, SpfResult, Step, check_host, replay};
 
-/// Addresses of a pool whose answers differ by address (`%{i}`, `exists`, ...) are asked for at most this many.
+/// Addresses of a pool whose answers differ by address (`%{i}`, `exists`, ...) are asked for at most this
+/// many.
 pub const MAX_ASKED_ADDRESSES: usize = 32;
 
 /// What a call of [`pool`] leads to.
@@ -17,7 +18,8 @@ pub enum PoolStep {
     Ask(Vec<Query>),
     /// Every address is evaluated.
     Done(PoolOutcome),
-    /// The record depends on the address, and the pool has more than [`MAX_ASKED_ADDRESSES`]: nothing is known.
+    /// The record depends on the address, and the pool has more than [`MAX_ASKED_ADDRESSES`]: nothing is
+    /// known.
     Budget,
     /// The pool has no address: nothing is known.
     NoAddress,
@@ -28,13 +30,13 @@ pub enum PoolStep {
 pub struct PoolOutcome {
     /// The first address, in the order given, with the worst result.
     pub address: IpAddr,
-    /// The outcome of that address. Its `good_for` is the shortest of all addresses; its `per_address`, `per_sender` and
-    /// `authorises_everyone` are set when they are for any address.
+    /// The outcome of that address. Its `good_for` is the shortest of all addresses; its `per_address`,
+    /// `per_sender` and `authorises_everyone` are set when they are for any address.
     pub outcome: Outcome,
 }
 
-/// Evaluates all addresses of a pool for one identity. The worst result wins: temperror, permerror, fail, softfail,
-/// neutral, none, pass.
+/// Evaluates all addresses of a pool for one identity. The worst result wins: temperror, permerror, fail,
+/// softfail, neutral, none, pass.
 #[must_use]
 pub fn pool(addresses: &[IpAddr], identity: &Identity<'_>, answers: &Answers) -> PoolStep {
     let mut missing = BTreeSet::new();

@@ -18,8 +18,9 @@ impl Evaluation<'_> {
     pub(super) fn validated_name(&mut self, domain: &str) -> Result<Option<String>, Stop> {
         let names = self.reverse_names(false)?;
         let names = self.validated(names)?;
-        // RFC 7208 7.3: "If the <domain> is present in the list of validated domains, it SHOULD be used. Otherwise, if a
-        // subdomain of the <domain> is present, it SHOULD be used. Otherwise, any name from the list can be used."
+        // RFC 7208 7.3: "If the <domain> is present in the list of validated domains, it SHOULD be used.
+        // Otherwise, if a subdomain of the <domain> is present, it SHOULD be used. Otherwise, any name from
+        // the list can be used."
         let same = names.iter().find(|name| name.eq_ignore_ascii_case(domain));
         Ok(same
             .or_else(|| names.iter().find(|name| is_within(name, domain)))
@@ -33,7 +34,8 @@ impl Evaluation<'_> {
         let records: &[Record] = match &entry.answer {
             Answer::Records { records, .. } => records,
             Answer::NxDomain { .. } | Answer::NoData { .. } => &[],
-            // RFC 7208 5.5: "If a DNS error occurs while doing the PTR RR lookup, then this mechanism fails to match."
+            // RFC 7208 5.5: "If a DNS error occurs while doing the PTR RR lookup, then this mechanism fails
+            // to match."
             Answer::Failed(_) => return Ok(Vec::new()),
         };
         let names = records.iter().filter_map(Record::pointed_name);
@@ -60,7 +62,8 @@ impl Evaluation<'_> {
         Ok(validated)
     }
 
-    /// "If a DNS error occurs while doing an A RR lookup, then that domain name is skipped and the search continues."
+    /// "If a DNS error occurs while doing an A RR lookup, then that domain name is skipped and the search
+    /// continues."
     fn is_listed_in(&self, entry: &Entry) -> bool {
         match &entry.answer {
             Answer::Records { records, .. } => records.iter().any(|record| record.address() == Some(self.ip)),

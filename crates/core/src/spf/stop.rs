@@ -10,7 +10,11 @@ use super::policy::PolicyError;
 pub(super) enum Stop {
     #[error("an answer is missing")]
     Missing,
-    #[error("the {kind} records of `{name}` could not be looked up: {failure} (try again later)", kind = kind_name(query.kind), name = query.name)]
+    #[error(
+        "the {kind} records of `{name}` could not be looked up: {failure} (try again later)",
+        kind = kind_name(query.kind),
+        name = query.name
+    )]
     Failed { query: Query, failure: Failure },
     #[error("`{domain}` has {count} SPF records (publish exactly one)")]
     Several { domain: String, count: usize },

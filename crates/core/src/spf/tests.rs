@@ -14,8 +14,8 @@ mod pools;
 mod properties;
 mod records;
 
-/// A zone: lines of `name [ttl] TYPE value`. `FAIL` makes every query of the name time out. A name that is not there
-/// does not exist. The strings of a TXT record are parted by `|`.
+/// A zone: lines of `name [ttl] TYPE value`. `FAIL` makes every query of the name time out. A name that is
+/// not there does not exist. The strings of a TXT record are parted by `|`.
 #[derive(Debug, Clone, Default)]
 struct Zone {
     names: BTreeSet<String>,

@@ -60,7 +60,10 @@ fn rfc7208_5_2_include_keeps_sender_and_changes_domain() {
 
 #[test]
 fn rfc7208_5_3_a() {
-    let lines = "acme.example A 192.0.2.1\nacme.example AAAA 2001:db8:1::5\nm.example A 192.0.2.77\nm.example A 192.0.2.1";
+    let lines = "acme.example A 192.0.2.1
+        acme.example AAAA 2001:db8:1::5
+        m.example A 192.0.2.77
+        m.example A 192.0.2.1";
     assert_eq!(result("v=spf1 a -all", lines), SpfResult::Pass);
     assert_eq!(result("v=spf1 a:m.example -all", lines), SpfResult::Pass);
     assert_eq!(result("v=spf1 a:none.example -all", lines), SpfResult::Fail);
@@ -91,7 +94,11 @@ fn rfc7208_5_errors_in_address_lookups_are_temperror() {
 
 #[test]
 fn rfc7208_5_4_mx() {
-    let lines = "acme.example MX m1.example.\nacme.example MX m2.example\nm1.example A 192.0.2.7\nm2.example A 192.0.2.1\nm2.example AAAA 2001:db8::1";
+    let lines = "acme.example MX m1.example.
+        acme.example MX m2.example
+        m1.example A 192.0.2.7
+        m2.example A 192.0.2.1
+        m2.example AAAA 2001:db8::1";
     assert_eq!(result("v=spf1 mx -all", lines), SpfResult::Pass);
     assert_eq!(
         result("v=spf1 mx/24 -all", "acme.example MX m1.example\nm1.example A 192.0.2.7"),
@@ -121,7 +128,9 @@ fn rfc7208_5_5_ptr() {
         SpfResult::Fail
     );
     let six = format!(
-        "acme.example TXT v=spf1 ptr -all\n{}.8.b.d.0.1.0.0.2.ip6.arpa PTR m.acme.example\nm.acme.example AAAA 2001:db8::1",
+        "acme.example TXT v=spf1 ptr -all
+         {}.8.b.d.0.1.0.0.2.ip6.arpa PTR m.acme.example
+         m.acme.example AAAA 2001:db8::1",
         "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
     );
     assert_eq!(check(&six, "2001:db8::1").result, SpfResult::Pass);
@@ -130,7 +139,10 @@ fn rfc7208_5_5_ptr() {
 #[test]
 fn rfc7208_5_5_ptr_errors_do_not_match() {
     assert_eq!(result("v=spf1 ptr -all", "1.2.0.192.in-addr.arpa FAIL"), SpfResult::Fail);
-    let lines = "1.2.0.192.in-addr.arpa PTR a.acme.example\n1.2.0.192.in-addr.arpa PTR b.acme.example\na.acme.example FAIL\nb.acme.example A 192.0.2.1";
+    let lines = "1.2.0.192.in-addr.arpa PTR a.acme.example
+        1.2.0.192.in-addr.arpa PTR b.acme.example
+        a.acme.example FAIL
+        b.acme.example A 192.0.2.1";
     assert_eq!(result("v=spf1 ptr -all", lines), SpfResult::Pass);
 }
 

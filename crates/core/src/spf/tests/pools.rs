@@ -15,7 +15,8 @@ fn outcome(lines: &str, list: &[&str]) -> PoolOutcome {
 
 #[test]
 fn the_worst_result_counts_and_the_first_address_is_named() {
-    let record = "acme.example TXT v=spf1 ip4:192.0.2.1 ~ip4:192.0.2.2 ?ip4:192.0.2.3 a:x.example -all\nx.example FAIL";
+    let record = "acme.example TXT v=spf1 ip4:192.0.2.1 ~ip4:192.0.2.2 ?ip4:192.0.2.3 a:x.example -all
+        x.example FAIL";
     let cases = [
         (&["192.0.2.1", "192.0.2.1"][..], "192.0.2.1", SpfResult::Pass),
         (&["192.0.2.1", "192.0.2.3"], "192.0.2.3", SpfResult::Neutral),
@@ -45,7 +46,9 @@ fn the_order_of_results_is_the_one_agreed() {
 #[test]
 fn records_are_fetched_once_for_all_addresses() {
     let zone = Zone::new(
-        "acme.example TXT v=spf1 include:x.example -all\nx.example TXT v=spf1 a ip4:192.0.2.0/24 -all\nx.example AAAA 2001:db8::1",
+        "acme.example TXT v=spf1 include:x.example -all
+         x.example TXT v=spf1 a ip4:192.0.2.0/24 -all
+         x.example AAAA 2001:db8::1",
     );
     let list: Vec<IpAddr> =
         (0..200).map(|n| IpAddr::from([192, 0, 2, n])).chain(addresses(&["2001:db8::1"])).collect();

@@ -91,7 +91,9 @@ fn names_are_asked_in_lower_case() {
 
 #[test]
 fn good_for_is_the_shortest_time_of_the_answers_in_use() {
-    let lines = "acme.example 900 TXT v=spf1 a:m.acme.example include:x.example -all\nm.acme.example 60 A 192.0.2.1\nx.example 5 TXT v=spf1 -all";
+    let lines = "acme.example 900 TXT v=spf1 a:m.acme.example include:x.example -all
+        m.acme.example 60 A 192.0.2.1
+        x.example 5 TXT v=spf1 -all";
     // The include is asked ahead, but not needed.
     assert_eq!(check(lines, "192.0.2.1").good_for, 60);
     assert_eq!(check(lines, "192.0.2.2").good_for, 5);
@@ -113,15 +115,12 @@ fn the_trace_tells_each_step() {
 #[test]
 fn terms_without_macros_are_asked_together() {
     let zone = Zone::new(
-        "acme.example TXT v=spf1 include:a.example a:b.example mx:c.example exists:%{i}.d.example redirect=e.example
+        "acme.example TXT v=spf1 include:a.example a:b.example mx:c.example exists:%{i}.d redirect=e.example
          a.example TXT v=spf1 -all
          e.example TXT v=spf1 -all",
     );
     let (_, asked) = zone.run("192.0.2.1".parse().unwrap(), &identity("ann@acme.example"));
     // Each round is sorted by name: the record, all terms without macros, the rest.
     let names: Vec<&str> = asked.iter().map(|query| query.name.as_str()).collect();
-    assert_eq!(
-        names,
-        ["acme.example", "a.example", "b.example", "c.example", "e.example", "192.0.2.1.d.example"]
-    );
+    assert_eq!(names, ["acme.example", "a.example", "b.example", "c.example", "e.example", "192.0.2.1.d"]);
 }
