@@ -97,3 +97,19 @@ fn a_long_record_keeps_its_trace_short() {
     let record = format!("v=spf1{} -all", " ip4:192.0.2.9".repeat(2_000));
     assert_eq!(check_record(&record, "").trace.len(), 256);
 }
+
+#[test]
+fn rfc7208_4_6_4_a_zone_made_to_cost_is_bounded() {
+    let mut zone = Zone::default();
+    let terms: String = (0..20).map(|n| format!(" mx:r{n}.example")).collect();
+    zone.add("acme.example", 300, "TXT", &format!("v=spf1{terms} redirect=acme.example exp=%{{p}}.example"));
+    for domain in (0..20).map(|n| format!("r{n}.example")) {
+        for exchanger in (0..10).map(|n| format!("m{n}.{domain}")) {
+            zone.add(&domain, 300, "MX", &exchanger);
+            zone.add(&exchanger, 300, "A", "192.0.2.9");
+        }
+    }
+    let (outcome, asked) = zone.run("192.0.2.1".parse().unwrap(), &identity("ann@acme.example"));
+    // The record, ten times a list of exchangers, ten times ten addresses.
+    assert_eq!((outcome.result, asked.len()), (SpfResult::PermError, 111));
+}
