@@ -1,1 +1,5 @@
 //! The words and the judgement.
+#![warn(missing_docs)]
+
+pub mod address;
+pub mod message;
