@@ -1,6 +1,8 @@
 //! Real mail, for measuring: what the strict reading costs, and that nothing in the wild upsets it.
 //! Runs where `../shared/corpora` (beside the workspace) or `COUNTERSIGN_CORPORA` is; else says so.
 
+#![expect(clippy::expect_used, reason = "a test that panics has found something")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
