@@ -1,5 +1,5 @@
 //! Header fields of RFC 5322 as bytes: the section and its fields, the encoded words in them.
-//! Called by the MIME scan's neighbours and by `core::message`, before anything else reads a message.
+//! Called by `core::message`, before anything else reads a message.
 
 pub mod encoded_word;
 mod section;

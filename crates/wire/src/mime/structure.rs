@@ -118,6 +118,19 @@ pub enum MimeAmbiguity {
         /// The line.
         line: usize,
     },
+    /// A line that begins with a boundary and goes on: RFC 2046 5.1.1 calls it a boundary, half of
+    /// the readers do not.
+    #[error("line {line} begins with a boundary and goes on behind it")]
+    LooseBoundary {
+        /// The line.
+        line: usize,
+    },
+    /// A line in the header of a part that is no field: some readers begin the body of the part there.
+    #[error("line {line} is in the header of a MIME part and is no field")]
+    PartHeader {
+        /// The line.
+        line: usize,
+    },
 }
 
 impl MimeAmbiguity {
@@ -133,6 +146,8 @@ impl MimeAmbiguity {
             Self::SameBoundary { .. } => "same-boundary",
             Self::EncodedMultipart { .. } => "encoded-multipart",
             Self::PartAfterEnd { .. } => "part-after-end",
+            Self::LooseBoundary { .. } => "loose-boundary",
+            Self::PartHeader { .. } => "part-header",
         }
     }
 }

@@ -114,7 +114,9 @@ impl<'a> Walk<'a> {
             }
             longer.get_or_insert(Delimiter { at, closes });
         }
-        if longer.is_none() && self.closed.as_deref().is_some_and(|closed| closed == rest.trim_ascii_end()) {
+        if longer.is_some() {
+            self.found.note(MimeAmbiguity::LooseBoundary { line: self.line });
+        } else if self.closed.as_deref().is_some_and(|closed| closed == rest.trim_ascii_end()) {
             self.found.note(MimeAmbiguity::PartAfterEnd { line: self.line });
         }
         longer
@@ -148,7 +150,7 @@ impl<'a> Walk<'a> {
         if header.bytes > self.limits.header_bytes {
             return Err(MimeFault::HeaderBytes { line, limit: self.limits.header_bytes });
         }
-        if matches!(text.first(), Some(b' ' | b'\t')) {
+        if matches!(text.first(), Some(b' ' | b'\t')) && header.fields > 0 && !text.trim_ascii().is_empty() {
             if let Some(last) = &mut header.last {
                 last.end = end;
             }
@@ -159,6 +161,12 @@ impl<'a> Walk<'a> {
             return Err(MimeFault::HeaderFields { line, limit: self.limits.header_fields });
         }
         header.end_field();
+        // Only in a part of a multipart: `header::split` judges the message's own header, and the
+        // faults of an attached message are its author's.
+        let in_multipart = self.stack.last().is_some_and(|frame| frame.boundary.is_some());
+        if in_multipart && !is_field(text) {
+            self.found.note(MimeAmbiguity::PartHeader { line });
+        }
         header.last = Last::begin(text, self.offset, end);
         Ok(())
     }
@@ -246,6 +254,12 @@ impl Last {
             end,
         })
     }
+}
+
+/// RFC 5322 2.2: a name of printable ASCII right before a colon.
+fn is_field(text: &[u8]) -> bool {
+    let name = text.split(|b| *b == b':').next().unwrap_or_default();
+    !name.is_empty() && name.len() < text.len() && name.iter().all(u8::is_ascii_graphic)
 }
 
 fn is_base64(value: &[u8]) -> bool {

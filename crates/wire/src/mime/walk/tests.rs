@@ -78,8 +78,21 @@ fn ambiguities_are_told() {
     let after =
         "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--\n--a\nContent-Type: text/html\n\ny\n";
     assert_eq!(codes(after), ["part-after-end"]);
+    let loose = "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--abc\n\ny\n--a--\n";
+    assert_eq!(codes(loose), ["loose-boundary"]);
+    for line in ["no colon", " folded first", "X Y: z", "Content-Type : text/html"] {
+        let header = format!("Content-Type: multipart/mixed; boundary=a\n\n--a\n{line}\n\nx\n--a--\n");
+        assert_eq!(codes(&header), ["part-header"], "{line}");
+    }
     let part = "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: text/plain\nContent-Type: text/html\n\nx\n";
     assert_eq!(codes(part), ["two-content-types"]);
+}
+
+#[test]
+fn the_faults_of_an_attached_message_are_its_authors() {
+    let forward = "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: message/rfc822\n\n\
+        From mbox\nFrom: b@bank.example\n\nx\n--a--\n";
+    assert_eq!(codes(forward), [""; 0]);
 }
 
 #[test]
