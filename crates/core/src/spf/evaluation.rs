@@ -69,7 +69,7 @@ impl<'a> Evaluation<'a> {
     pub(super) fn run(mut self) -> Progress {
         let (_, domain) = self.identity.sender();
         let domain = domain.strip_suffix('.').unwrap_or(domain);
-        let verdict = match self.record(domain) {
+        let verdict = match self.check_domain(domain) {
             Ok(verdict) => verdict,
             Err(stop) => return self.stopped(&stop),
         };
@@ -124,7 +124,7 @@ impl<'a> Evaluation<'a> {
     ///
     /// INVARIANT: every turn after the first and every call from `include` has taken one of the ten lookups
     /// of RFC 7208 4.6.4, so loop and recursion end after at most ten.
-    fn record(&mut self, domain: &str) -> Result<Verdict<'a>, Stop> {
+    fn check_domain(&mut self, domain: &str) -> Result<Verdict<'a>, Stop> {
         let mut domain = domain.to_owned();
         let mut referrer = None;
         loop {
@@ -240,7 +240,7 @@ impl<'a> Evaluation<'a> {
     fn include(&mut self, spec: &'a DomainSpec, domain: &str) -> Result<Hit, Stop> {
         let target = self.target(Some(spec), domain)?;
         self.depth += 1;
-        let verdict = self.record(&target)?;
+        let verdict = self.check_domain(&target)?;
         self.depth -= 1;
         match verdict.result {
             SpfResult::Pass if verdict.everyone => Ok(Hit::Everyone),
