@@ -1,0 +1,17 @@
+//! The network: names are asked, connections are made and secured, messages are passed on.
+//! Called by probes (resolver), doors (TLS) and acts (upstream). Nothing here knows a ruling.
+//!
+//! | module       | what it does                                                        |
+//! |--------------|---------------------------------------------------------------------|
+//! | `record`     | the words of DNS: what is asked, what comes back                    |
+//! | `resolver`   | asks a name server, with one deadline and no memory                 |
+//! | `exchange`   | one question and one answer over UDP or TCP                         |
+//! | `domain`     | what DNS says about a domain as a sender of mail                    |
+//! | `tls`        | server and client settings for TLS                                  |
+mod domain;
+mod exchange;
+pub mod record;
+pub mod resolver;
+pub mod tls;
+
+pub use domain::DomainFacts;
