@@ -113,3 +113,94 @@ fn judge(server: SocketAddr, answer: Message) -> Result<Message, ExchangeError> 
 /// The size that passes every link without fragments (DNS flag day 2020).
 const UDP_PAYLOAD: u16 = 1232;
 const RECEIVE_BUFFER: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::rdata::{A, NS};
+    use hickory_proto::rr::{Name, RData, Record};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::net::record::wire_name;
+
+    fn server() -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 53], 53))
+    }
+
+    fn query() -> Message {
+        let mut query = Message::query();
+        query.add_query(Query::query(wire_name("acme.example").unwrap(), RecordType::A));
+        query
+    }
+
+    fn answer_to(query: &Message) -> Message {
+        let mut answer = Message::response(query.metadata.id, OpCode::Query);
+        answer.add_queries(query.queries.iter().cloned());
+        answer
+    }
+
+    fn outcome(query: &Message, answer: &Message) -> Result<Message, ExchangeError> {
+        decode(server(), query, &answer.to_vec().unwrap()).and_then(|answer| judge(server(), answer))
+    }
+
+    #[test]
+    fn rfc1035_7_3_only_the_answer_to_the_question_counts() {
+        let query = query();
+        assert!(outcome(&query, &answer_to(&query)).is_ok());
+        let mut shouted = answer_to(&query);
+        shouted.queries = vec![Query::query(Name::from_ascii("ACME.Example.").unwrap(), RecordType::A)];
+        assert!(outcome(&query, &shouted).is_ok());
+
+        let mut other_name = answer_to(&query);
+        other_name.queries = vec![Query::query(wire_name("evil.example").unwrap(), RecordType::A)];
+        let mut other_kind = answer_to(&query);
+        other_kind.queries = vec![Query::query(wire_name("acme.example").unwrap(), RecordType::MX)];
+        let mut other_id = answer_to(&query);
+        other_id.metadata.id = query.metadata.id.wrapping_add(1);
+        for wrong in [other_name, other_kind, other_id, query.clone()] {
+            assert!(matches!(outcome(&query, &wrong), Err(ExchangeError::Garbled(..))), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_may_leave_the_question_out() {
+        let query = query();
+        let failure = Message::error_msg(query.metadata.id, OpCode::Query, ResponseCode::ServFail);
+        assert!(matches!(outcome(&query, &failure), Err(ExchangeError::Refused(_, ResponseCode::ServFail))));
+    }
+
+    #[test]
+    fn rfc2308_2_2_a_referral_is_not_nodata() {
+        let query = query();
+        let ns = RData::NS(NS(wire_name("ns.example").unwrap()));
+        let mut referral = answer_to(&query);
+        referral.add_authority(Record::from_rdata(wire_name("example").unwrap(), 60, ns));
+        assert!(matches!(outcome(&query, &referral), Err(ExchangeError::Referral(_))));
+        let address = RData::A(A::new(192, 0, 2, 1));
+        referral.add_answer(Record::from_rdata(wire_name("acme.example").unwrap(), 60, address));
+        assert!(outcome(&query, &referral).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_sends_is_an_answer_or_an_error(tail in prop::collection::vec(any::<u8>(), 0..600)) {
+            let query = query();
+            let octets = [&query.metadata.id.to_be_bytes()[..], &tail].concat();
+            let _ = decode(server(), &query, &octets).and_then(|answer| judge(server(), answer));
+        }
+
+        /// Damage to a real answer reaches deeper than noise.
+        #[test]
+        fn a_damaged_answer_is_an_answer_or_an_error(position in 2_usize..80, octet in any::<u8>()) {
+            let query = query();
+            let mut answer = answer_to(&query);
+            let address = RData::A(A::new(192, 0, 2, 1));
+            answer.add_answer(Record::from_rdata(wire_name("acme.example").unwrap(), 60, address));
+            let mut octets = answer.to_vec().unwrap();
+            if let Some(damaged) = octets.get_mut(position) {
+                *damaged = octet;
+            }
+            let _ = decode(server(), &query, &octets).and_then(|answer| judge(server(), answer));
+        }
+    }
+}

@@ -76,13 +76,20 @@ impl Transaction {
             return Err(UpstreamError::Protocol(format!("it answers DATA with `{ready}`")));
         }
         if !ready.is_intermediate() {
-            self.abandon().await;
+            tokio::spawn(self.abandon());
             return Ok(ready);
         }
         let mut connection = self.connection.take().ok_or_else(gone)?;
         let reply = connection.deliver(message).await?;
-        if !connection.spent && reply.code() != CLOSING {
+        if connection.spent || reply.code() == CLOSING {
+            return Ok(reply);
+        }
+        if reply.is_positive() {
             self.inner.pool.give(connection);
+        } else {
+            // RFC 5321 4.1.1.4 has the upstream forget the envelope after a refusal too; not all do.
+            self.connection = Some(connection);
+            tokio::spawn(self.abandon());
         }
         Ok(reply)
     }

@@ -77,7 +77,8 @@ impl Default for UpstreamTimeouts {
 /// Why there is no reply of the upstream.
 #[derive(Debug, Error)]
 pub enum UpstreamError {
-    /// No connection, or one on which no mail can be sent. Nothing was sent.
+    /// No connection, one on which no mail can be sent, or nothing came in time. The message was not
+    /// taken.
     #[error("upstream cannot be used: {0}")]
     Unreachable(String),
     /// Every connection of the pool is at work. Nothing was sent.

@@ -93,7 +93,8 @@ async fn a_connection_serves_100_transactions() {
 
 #[tokio::test]
 async fn replies_are_the_upstreams_own() {
-    let (sink, upstream) = plain().await;
+    let sink = start(SinkSettings::default()).await;
+    let upstream = Upstream::new(UpstreamSettings { pool: 1, ..settings(sink.address()) });
     sink.once(On::Rcpt("bob".to_owned()), Act::Reply("550-5.1.1 no such\r\n550 5.1.1 user".to_owned()));
     let mut transaction = upstream.begin().await.unwrap();
     transaction.mail(&from()).await.unwrap();
@@ -108,6 +109,20 @@ async fn replies_are_the_upstreams_own() {
     assert_eq!(send(&upstream, b"x\r\n").await.unwrap(), 554);
     assert_eq!(send(&upstream, b"x\r\n").await.unwrap(), 250);
     assert_eq!(sink.connections(), 1);
+}
+
+/// Some servers forget the sender only when they are told to.
+#[tokio::test]
+async fn after_a_refusal_the_envelope_is_reset() {
+    let replies = &["220 hi\r\n", OK, OK, OK, READY, "451 later\r\n", "250 reset\r\n", OK];
+    let upstream = scripted(replies, 0).await;
+    assert_eq!(send(&upstream, b"x\r\n").await.unwrap(), 451);
+    let waited = Instant::now();
+    while upstream.idle() == 0 && waited.elapsed() < SOON {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut transaction = upstream.begin().await.unwrap();
+    assert_eq!(transaction.mail(&from()).await.unwrap().to_string(), "250 ok");
 }
 
 #[tokio::test]
