@@ -26,8 +26,6 @@ pub(super) struct Connection {
     pub(super) capabilities: Capabilities,
     /// Transactions that were begun on it.
     pub(super) transactions: u32,
-    /// The two sides no longer agree where a message ends: of no use for another one.
-    pub(super) spent: bool,
 }
 
 type Stream = Box<dyn Both>;
@@ -53,7 +51,6 @@ impl Connection {
             timeouts,
             capabilities: Capabilities::default(),
             transactions: 0,
-            spent: false,
         };
         // A connection that breaks before it is ready is one that never was.
         connection.greeted(settings).await.map_err(|error| match error {

@@ -79,11 +79,9 @@ impl Transaction {
             tokio::spawn(self.abandon());
             return Ok(ready);
         }
-        let mut connection = self.connection.take().ok_or_else(gone)?;
-        let reply = connection.deliver(message).await?;
-        if connection.spent || reply.code() == CLOSING {
-            return Ok(reply);
-        }
+        let connection = self.connection.take().ok_or_else(gone)?;
+        let (reply, connection) = connection.deliver(message).await?;
+        let Some(connection) = connection.filter(|_| reply.code() != CLOSING) else { return Ok(reply) };
         if reply.is_positive() {
             self.inner.pool.give(connection);
         } else {

@@ -12,8 +12,12 @@ use super::{Connection, Incoming, closed, within};
 use crate::net::upstream::UpstreamError;
 
 impl Connection {
-    /// Sends the message with stuffed dots and its end mark, and reads the final reply.
-    pub(in crate::net) async fn deliver(&mut self, message: &[u8]) -> Result<Reply, UpstreamError> {
+    /// Sends the message with stuffed dots and its end mark, and reads the final reply. The
+    /// connection comes back only if both sides agree where the message ended.
+    pub(in crate::net) async fn deliver(
+        mut self,
+        message: &[u8],
+    ) -> Result<(Reply, Option<Self>), UpstreamError> {
         let (mut reader, mut writer) = split(&mut self.stream);
         let incoming = &mut self.incoming;
         // Reading while writing: an upstream that talks and does not listen cannot block us, and one
@@ -22,13 +26,11 @@ impl Connection {
             biased;
             sent = write_message(&mut writer, message, self.timeouts.command) => sent,
             reply = incoming.reply(&mut reader) => {
-                self.spent = true;
-                return reply.and_then(early);
+                return Ok((reply.and_then(early)?, None));
             }
         };
         if let Err(error) = sent {
-            self.spent = true;
-            return last_word(incoming, &mut reader).await.ok_or(error);
+            return Ok((last_word(incoming, &mut reader).await.ok_or(error)?, None));
         }
         let reply = incoming.reply(&mut reader);
         let reply =
@@ -36,7 +38,7 @@ impl Connection {
         if reply.is_intermediate() {
             return Err(in_doubt(UpstreamError::Protocol(format!("the final reply is `{reply}`"))));
         }
-        Ok(reply)
+        Ok((reply, Some(self)))
     }
 }
 

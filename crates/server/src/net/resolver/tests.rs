@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
+use hickory_proto::op::OpCode;
+use hickory_proto::rr::rdata::{A, CNAME};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -120,6 +122,31 @@ async fn aliases_are_followed_and_their_ttl_counts() {
     assert_eq!(lost, Answer::NxDomain { ttl: 20 });
     let round = resolver.look_up("round.example", RecordKind::Txt).await;
     assert!(!matches!(round, Answer::Records { .. } | Answer::Timeout), "{round:?}");
+}
+
+/// An authoritative server gives the alias only; a recursive one gives its end too.
+#[tokio::test]
+async fn an_alias_without_its_end_is_asked_again() {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let resolver = asking(&[socket.local_addr().unwrap()], 2000);
+    let serve = async {
+        let mut buffer = [0; 1024];
+        for (owner, data, ttl) in [
+            ("www.example", RData::CNAME(CNAME(wire_name("web.example").unwrap())), 20),
+            ("web.example", RData::A(A::new(192, 0, 2, 7)), 300),
+        ] {
+            let (length, peer) = socket.recv_from(&mut buffer).await.unwrap();
+            let query = Message::from_vec(&buffer[..length]).unwrap();
+            let owner = wire_name(owner).unwrap();
+            assert_eq!(query.queries[0].name(), &owner);
+            let mut answer = Message::response(query.metadata.id, OpCode::Query);
+            answer.add_queries(query.queries);
+            answer.add_answer(WireRecord::from_rdata(owner, ttl, data));
+            socket.send_to(&answer.to_vec().unwrap(), peer).await.unwrap();
+        }
+    };
+    let (found, ()) = tokio::join!(resolver.look_up("www.example", RecordKind::A), serve);
+    assert_eq!(found, Answer::Records { records: vec![address("192.0.2.7")], ttl: 20 });
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use countersign_wire::smtp::command::{Command, Mail, Rcpt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::*;
@@ -276,19 +276,28 @@ async fn a_message_with_a_bare_line_end_is_not_sent() {
     assert_eq!(sink.taken(), 1);
 }
 
-/// An upstream in one function: greets, answers, then does what the test says.
+/// An upstream in one function: on every connection it says its replies in turn, each after
+/// something has come, then floods, then waits.
 async fn scripted(replies: &'static [&'static str], flood: usize) -> Upstream {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
+    let serve = move |mut stream: TcpStream| async move {
         let mut buffer = [0; 1024];
         for reply in replies {
-            stream.write_all(reply.as_bytes()).await.unwrap();
-            let _ = stream.read(&mut buffer).await;
+            stream.write_all(reply.as_bytes()).await?;
+            if stream.read(&mut buffer).await? == 0 {
+                break;
+            }
         }
-        let _ = stream.write_all(&b"250-more\r\n".repeat(flood)).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        stream.write_all(&b"250-more\r\n".repeat(flood)).await?;
+        tokio::time::sleep(SOON).await;
+        std::io::Result::Ok(())
+    };
+    tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(serve(stream));
+        }
     });
     Upstream::new(settings(address))
 }
@@ -298,9 +307,11 @@ const OK: &str = "250 ok\r\n";
 
 #[tokio::test]
 async fn a_refusal_in_the_middle_of_a_message_is_heard() {
-    let replies = &["220 hi\r\n", OK, OK, OK, READY, "552 5.3.4 too big\r\n"];
+    // What comes after the refusal must not be taken for the reply to a command.
+    let replies = &["220 hi\r\n", OK, OK, OK, READY, "552 5.3.4 too big\r\n", OK];
     let upstream = scripted(replies, 0).await;
     assert_eq!(send(&upstream, &b"0123456789\r\n".repeat(2_000_000)).await.unwrap(), 552);
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(upstream.idle(), 0);
 }
 
@@ -316,8 +327,44 @@ async fn an_upstream_that_talks_and_does_not_listen_is_left() {
 #[tokio::test]
 async fn replies_that_nobody_asked_for_end_the_connection() {
     let upstream = scripted(&["220 hi\r\n", OK, "250 ok\r\n250 ok\r\n", OK], 0).await;
-    let error = send(&upstream, b"x\r\n").await.unwrap_err();
+    let mut transaction = upstream.begin().await.unwrap();
+    transaction.mail(&from()).await.unwrap();
+    let error = transaction.rcpt(&rcpt("RCPT TO:<bob@b.example>")).await.unwrap_err();
     assert!(matches!(error, UpstreamError::Protocol(_)), "{error}");
+    let error = transaction.rcpt(&rcpt("RCPT TO:<bob@b.example>")).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::Closed { in_doubt: false, .. }), "{error}");
+}
+
+/// The connection that waits has been sent `250 unasked`: to a MAIL on it, that would be the reply.
+#[tokio::test]
+async fn a_connection_that_spoke_while_it_waited_is_not_used() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = Upstream::new(settings(listener.local_addr().unwrap()));
+    let mut buffer = [0; 1024];
+    let check = tokio::spawn(async move { (upstream.check().await, upstream) });
+    let (mut first, _) = listener.accept().await.unwrap();
+    first.write_all(b"220 hi\r\n").await.unwrap();
+    assert_ne!(first.read(&mut buffer).await.unwrap(), 0);
+    first.write_all(OK.as_bytes()).await.unwrap();
+    let (checked, upstream) = check.await.unwrap();
+    checked.unwrap();
+    first.write_all(b"250 unasked\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let begun = tokio::spawn(async move { upstream.begin().await });
+    let second = tokio::time::timeout(SOON, listener.accept()).await;
+    let (mut second, _) = second.unwrap().unwrap();
+    second.write_all(b"220 hi\r\n").await.unwrap();
+    assert_ne!(second.read(&mut buffer).await.unwrap(), 0);
+    second.write_all(OK.as_bytes()).await.unwrap();
+    begun.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn rfc5321_3_2_an_upstream_without_ehlo_is_greeted_with_helo() {
+    let (sink, upstream) = plain().await;
+    sink.once(On::Ehlo, Act::Reply("502 5.5.1 what?".to_owned()));
+    assert_eq!(send(&upstream, b"x\r\n").await.unwrap(), 250);
+    assert_eq!(upstream.capabilities(), Some(Capabilities::default()));
 }
 
 #[tokio::test]
