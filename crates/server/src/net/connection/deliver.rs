@@ -29,8 +29,12 @@ impl Connection {
                 return Ok((reply.and_then(early)?, None));
             }
         };
-        if let Err(error) = sent {
-            return Ok((last_word(incoming, &mut reader).await.ok_or(error)?, None));
+        match sent {
+            Ok(()) => {}
+            Err(error @ UpstreamError::Closed { .. }) => {
+                return Ok((last_word(incoming, &mut reader).await.ok_or(error)?, None));
+            }
+            Err(error) => return Err(error),
         }
         let reply = incoming.reply(&mut reader);
         let reply =

@@ -270,8 +270,10 @@ async fn large_messages_pass_whole() {
 #[tokio::test]
 async fn a_message_with_a_bare_line_end_is_not_sent() {
     let (sink, upstream) = plain().await;
+    let asked = Instant::now();
     let error = send(&upstream, b"a\n.\nMAIL FROM:<>\r\n").await.unwrap_err();
     assert!(matches!(error, UpstreamError::Message(DataFault::BareLf)), "{error}");
+    assert!(asked.elapsed() < Duration::from_millis(500));
     assert_eq!(send(&upstream, b"x\r\n").await.unwrap(), 250);
     assert_eq!(sink.taken(), 1);
 }
