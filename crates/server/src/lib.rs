@@ -1,1 +1,4 @@
-//! The server.
+//! The server: everything that touches the world.
+
+pub mod seal;
+pub mod store;
