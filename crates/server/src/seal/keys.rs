@@ -59,7 +59,7 @@ impl Keys {
         let keys = Self(Arc::new(Inner {
             store,
             clock,
-            wrap: Cipher::new(&root.derive("account-key-wrap")?)?,
+            wrap: Cipher::new(&*root.derive("account-key-wrap")?)?,
             pseudonyms: hmac::Key::new(HMAC_SHA256, root.derive("pseudonym")?.as_slice()),
             secrets: hmac::Key::new(HMAC_SHA256, root.derive("secret")?.as_slice()),
             cache: RwLock::default(),
