@@ -94,8 +94,12 @@ impl Keys {
         account: &AccountId,
         id: &[u8; 16],
     ) -> Result<Option<Arc<AccountKey>>, SealError> {
-        if let Some(key) = self.remembered(account).filter(|key| key.id == *id) {
-            return Ok(Some(key));
+        let newest = match self.remembered(account) {
+            Some(key) => Some(key),
+            None => self.read(account).await?.map(|key| self.remember(account, key)),
+        };
+        if newest.as_ref().is_some_and(|key| key.id == *id) {
+            return Ok(newest);
         }
         let row = sqlx::query(BY_ID).bind(account.as_str()).bind(id.as_slice());
         let row = row.fetch_optional(self.0.store.readers()).await;

@@ -2,7 +2,7 @@
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
 mod db;
-
+pub mod ledger;
 mod migrations;
 mod write;
 

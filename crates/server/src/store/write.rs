@@ -41,10 +41,10 @@ pub enum Value {
 }
 
 impl Value {
-    /// TEXT of anything that can be printed.
+    /// TEXT.
     #[must_use]
-    pub fn text(value: impl ToString) -> Self {
-        Self::Text(value.to_string())
+    pub fn text(value: impl Into<String>) -> Self {
+        Self::Text(value.into())
     }
 
     /// BIGINT.
