@@ -237,7 +237,7 @@ pub fn passed_spf(id: &AccountId, domain: &Domain, at: Timestamp) -> Write {
 
 /// Tells every node that something changed.
 #[must_use]
-pub fn changed() -> Write {
+pub(super) fn changed() -> Write {
     Write::new(
         "INSERT INTO changes (scope, version) VALUES ('accounts', 1) \
          ON CONFLICT (scope) DO UPDATE SET version = changes.version + 1",
