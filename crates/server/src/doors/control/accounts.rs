@@ -56,6 +56,26 @@ impl Control {
         answer(&reply).map(|_| ()).map_err(|problem| problem.detail())
     }
 
+    /// Blocks an account without a door, as [`Control::apply_here`] loads one.
+    ///
+    /// # Errors
+    /// A sentence: why it is not blocked.
+    pub async fn block_here(&self, id: &str, reason: &str) -> Result<(), String> {
+        let id = AccountId::parse(id).map_err(|error| error.to_string())?;
+        let actor = Actor::Local(rustix::process::getuid().as_raw());
+        let writes = accounts::block(&id, reason, self.clock.now());
+        let arguments = json!({ "reason": reason });
+        let order = Order {
+            actor,
+            verb: Verb::AccountBlock,
+            object: id.to_string(),
+            arguments,
+            message: None,
+            account: id,
+        };
+        carry(self, order, writes).await.map(|_| ()).map_err(|problem| problem.detail())
+    }
+
     async fn load(&self, actor: Actor, asked: Apply) -> Result<Reply, Problem> {
         let file = AccountsFile::parse(&asked.text, std::path::Path::new(&asked.file), asked.trust_proof)
             .map_err(|error| Problem::bad_request(&error.to_string()))?;
