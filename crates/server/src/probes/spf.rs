@@ -1,12 +1,14 @@
 //! `spf`: whether every address from which the mail would leave is authorised, for From and for MAIL FROM.
 //! The result for a domain and a pool is a fact, good until min(TTL, 300 s).
 
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use countersign_core::address::Domain;
 use countersign_core::evidence::{Evidence, Finding, Kind, Strength, Why};
+use countersign_core::ids::AccountId;
 use countersign_core::spf::{
     Answers, Failure, Identity, PoolOutcome, PoolStep, Query, Record, RecordKind, SpfResult, pool,
 };
@@ -21,6 +23,8 @@ use crate::net::{Resolver, record};
 pub struct Spf {
     resolver: Arc<Resolver>,
     facts: Facts<Key, Fact>,
+    /// When it passed, by account and author domain, since this process began; the store knows of before.
+    passes: Mutex<HashMap<(AccountId, Domain), Timestamp>>,
     /// An evaluation that takes longer is `unknown`.
     patience: Duration,
 }
@@ -48,7 +52,7 @@ pub enum Checked {
 impl Spf {
     #[must_use]
     pub fn new(resolver: Arc<Resolver>, patience: Duration) -> Self {
-        Self { resolver, facts: Facts::default(), patience }
+        Self { resolver, facts: Facts::default(), passes: Mutex::default(), patience }
     }
 
     /// Forgets what it knows.
@@ -80,10 +84,70 @@ impl Spf {
         let cost = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let worst = facts.into_iter().max_by_key(rank);
         match worst {
-            Some(fact) => read(&fact, case).with("cost_us", cost),
+            Some(fact) => self.read(&fact, case).with("cost_us", cost),
             None => found(Finding::Unknown(Why::NotAsked)),
         }
     }
+
+    fn read(&self, fact: &Fact, case: &Case) -> Evidence {
+        let found = |finding| Evidence::new(Kind::Spf, finding, "dns", case.at());
+        let domain = fact.sender.rsplit_once('@').map_or(fact.sender.as_str(), |(_, domain)| domain);
+        let known = match &fact.checked {
+            Checked::Known(known) => known,
+            Checked::Budget => return found(Finding::Unknown(Why::Budget)).with("domain", domain),
+            Checked::Late => return found(Finding::Unknown(Why::Timeout)).with("domain", domain),
+        };
+        let outcome = &known.outcome;
+        let evidence = match outcome.result {
+            SpfResult::Pass if outcome.authorises_everyone => found(Finding::Fail).detail("everyone"),
+            SpfResult::Pass => self.remembering(found(Finding::Pass).strength(Strength::Proved), case),
+            SpfResult::TempError => found(Finding::Unknown(Why::Unavailable)),
+            _ if self.lately_passed(case) => found(Finding::Fail).detail("lost"),
+            result => found(Finding::Fail).detail(result.as_str()),
+        };
+        evidence
+            .with("result", outcome.result.as_str())
+            .with("domain", domain)
+            .with("address", known.address.to_string())
+            .with("mechanism", outcome.mechanism.clone().unwrap_or_default())
+            .with("lookups", outcome.lookups)
+            .with("void", outcome.voids)
+            .with("says", outcome.why.clone().unwrap_or_default())
+    }
+
+    /// Remembers that it passed, and asks the act to write it down, at most once a day.
+    fn remembering(&self, evidence: Evidence, case: &Case) -> Evidence {
+        let before = self.passed_at(case);
+        if let Some(key) = key(case) {
+            let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+            if passes.len() >= MOST_PASSES {
+                passes.clear();
+            }
+            passes.insert(key, case.at());
+        }
+        match before {
+            Some(at) if case.at().duration_since(at) < REMEMBER_EVERY => evidence,
+            _ => evidence.with("remember", true),
+        }
+    }
+
+    /// A domain whose SPF passed within the last 7 days is at risk: it is held, not refused.
+    fn lately_passed(&self, case: &Case) -> bool {
+        self.passed_at(case).is_some_and(|at| case.at().duration_since(at) < AT_RISK)
+    }
+
+    fn passed_at(&self, case: &Case) -> Option<Timestamp> {
+        let key = key(case)?;
+        let stored = case.account.spf_passed.get(&key.1).copied();
+        let seen = self.passes.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        stored.max(seen)
+    }
+}
+
+/// The account and the author's domain.
+fn key(case: &Case) -> Option<(AccountId, Domain)> {
+    let author = case.submission()?.message.from().ok()?.address.domain().clone();
+    Some((case.account.id.clone(), author))
 }
 
 impl Slow for Spf {
@@ -199,48 +263,6 @@ fn rank(fact: &Fact) -> (u8, Option<SpfResult>, bool) {
     }
 }
 
-fn read(fact: &Fact, case: &Case) -> Evidence {
-    let found = |finding| Evidence::new(Kind::Spf, finding, "dns", case.at());
-    let domain = fact.sender.rsplit_once('@').map_or(fact.sender.as_str(), |(_, domain)| domain);
-    let known = match &fact.checked {
-        Checked::Known(known) => known,
-        Checked::Budget => return found(Finding::Unknown(Why::Budget)).with("domain", domain),
-        Checked::Late => return found(Finding::Unknown(Why::Timeout)).with("domain", domain),
-    };
-    let outcome = &known.outcome;
-    let evidence = match outcome.result {
-        SpfResult::Pass if outcome.authorises_everyone => found(Finding::Fail).detail("everyone"),
-        SpfResult::Pass => remembering(found(Finding::Pass).strength(Strength::Proved), case),
-        SpfResult::TempError => found(Finding::Unknown(Why::Unavailable)),
-        result => found(Finding::Fail).detail(if lately_passed(case) { "lost" } else { result.as_str() }),
-    };
-    evidence
-        .with("result", outcome.result.as_str())
-        .with("domain", domain)
-        .with("address", known.address.to_string())
-        .with("mechanism", outcome.mechanism.clone().unwrap_or_default())
-        .with("lookups", outcome.lookups)
-        .with("void", outcome.voids)
-        .with("says", outcome.why.clone().unwrap_or_default())
-}
-
-/// Asks the act to write down that SPF passed, at most once a day.
-fn remembering(evidence: Evidence, case: &Case) -> Evidence {
-    match passed_at(case) {
-        Some(at) if case.at().duration_since(at) < REMEMBER_EVERY => evidence,
-        _ => evidence.with("remember", true),
-    }
-}
-
-/// A domain whose SPF passed within the last 7 days is at risk: it is held, not refused.
-fn lately_passed(case: &Case) -> bool {
-    passed_at(case).is_some_and(|at| case.at().duration_since(at) < AT_RISK)
-}
-
-fn passed_at(case: &Case) -> Option<Timestamp> {
-    let author: &Domain = case.submission()?.message.from().ok()?.address.domain();
-    case.account.spf_passed.get(author).copied()
-}
-
 const AT_RISK: SignedDuration = SignedDuration::from_hours(7 * 24);
+const MOST_PASSES: usize = 100_000;
 const REMEMBER_EVERY: SignedDuration = SignedDuration::from_hours(24);

@@ -175,6 +175,7 @@ fn authors() -> Vec<Scene> {
             "sender-not-yours",
         ),
         Scene {
+            message: letter("news@bakery.example", "", "Where would it bounce to?"),
             reason: Some("mail-from-not-yours"),
             ..scene("a foreign MAIL FROM", "bakery", "bounce@bank.example", Decision::Refuse)
         },

@@ -7,8 +7,11 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Number, name, text. A room that needs tables adds a line; what has been released is never changed.
-const SQLITE: &[(i64, &str, &str)] =
-    &[(1, "ledger", include_str!("../../../../migrations/sqlite/0001_ledger.sql"))];
+const SQLITE: &[(i64, &str, &str)] = &[
+    (1, "ledger", include_str!("../../../../migrations/sqlite/0001_ledger.sql")),
+    (2, "accounts", include_str!("../../../../migrations/sqlite/0002_accounts.sql")),
+    (3, "custody", include_str!("../../../../migrations/sqlite/0003_custody.sql")),
+];
 
 pub(super) fn sqlite() -> Migrator {
     let migration = |&(number, name, text): &(i64, &'static str, &'static str)| {
