@@ -103,7 +103,8 @@ pub(super) fn read(
     let mut table = parsed.as_ref().map_or_else(|_| empty(&file), Table::clone);
     overlay(&mut table, SECTIONS, environment, &notes);
     settle(&mut table, machine);
-    let config = parsed.and(Config::read(Reader::new(&table, &notes)));
+    let checked = Config::read(Reader::new(&table, &notes));
+    let config = parsed.and(checked);
     let (config, mut warnings) = notes.settle(config)?;
     warnings.extend(config.oddities());
     Ok(Loaded { config, warnings, path, table })
