@@ -23,28 +23,30 @@ impl Rules {
     #[must_use]
     pub fn rule(&self, dossier: &Dossier, hold: HoldAs) -> Ruling {
         let mut words = words(dossier);
-        let voices = match self.slice(dossier.request().action()) {
+        let (mut voices, error) = match self.slice(dossier.request().action()) {
             Some(slice) => self.ask(slice, dossier),
-            None => Err("no policies for this action".to_owned()),
+            None => (vec![], Some("no policies for this action".to_owned())),
         };
-        let voices = voices.unwrap_or_else(|error| {
+        if let Some(error) = error {
             words.insert("policy_error", error);
-            vec![Voice::new("policy-error", "judge", Effect::Hold(hold.0))]
-        });
+            voices.push(Voice::new("policy-error", "judge", Effect::HoldAsSet));
+        }
         let verdict = weigh(voices, hold, dossier, &words);
         Ruling::new(dossier.request(), verdict, dossier.all().cloned().collect(), self.digest())
     }
 
-    fn ask(&self, slice: &Slice, dossier: &Dossier) -> Result<Vec<Voice>, String> {
-        let request = context::request(dossier, &self.schema)?;
+    /// What the policies say, and the first error of those that could not be evaluated.
+    fn ask(&self, slice: &Slice, dossier: &Dossier) -> (Vec<Voice>, Option<String>) {
+        let request = match context::request(dossier, &self.schema) {
+            Ok(request) => request,
+            Err(error) => return (vec![], Some(error)),
+        };
         let authorizer = Authorizer::new();
         let entities = Entities::empty();
         let permits = authorizer.is_authorized(&request, &slice.permits, &entities);
         let forbids = authorizer.is_authorized(&request, &slice.forbids, &entities);
         let mut errors = permits.diagnostics().errors().chain(forbids.diagnostics().errors());
-        if let Some(error) = errors.next() {
-            return Err(error.to_string());
-        }
+        let error = errors.next().map(ToString::to_string);
         let mut voices: Vec<Voice> =
             forbids.diagnostics().reason().filter_map(|id| slice.forbids.policy(id)).map(Voice::of).collect();
         if permits.decision() != CedarDecision::Allow {
@@ -55,7 +57,7 @@ impl Rules {
             let code = if effect == Effect::Refuse { "not-permitted" } else { "no-permit" };
             voices.push(Voice::new(code, "judge", effect));
         }
-        Ok(voices)
+        (voices, error)
     }
 }
 
@@ -195,7 +197,7 @@ fn missing(reasons: &[Cause], words: &Words) -> Vec<Missing> {
 
 fn base_words(request: &Request) -> Words {
     let mut words = Words::from([("account", request.account.to_string()), ("actor", request.actor())]);
-    if let Ask::Send(submission) = &request.ask {
+    if let Some(submission) = request.submission() {
         if let Some(ip) = submission.client.ip {
             words.insert("ip", ip.to_string());
         }
