@@ -32,6 +32,14 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// The clock as a function.
+    #[must_use]
+    pub fn function(&self) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+        Arc::clone(&self.0)
+    }
+}
+
 /// A new ref: 50 random bits.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use countersign_core::policy::{self, Decision, HoldAs, Rules, Ruling, refuse_byt
 use countersign_core::reason::Reason;
 use countersign_core::request::{Action, Request};
 use metrics::{counter, histogram};
+use tokio::sync::RwLock;
 
 use crate::acts::{self, Means, Outcome, Reply, Sealer};
 use crate::probes::{self, Case, Slow};
@@ -53,9 +54,17 @@ pub struct Gate {
     pub judge: Judge,
     pub ledger: Ledger,
     pub sealer: Sealer,
+    /// Held for reading by every outcome that is still to be recorded.
+    settling: Arc<RwLock<()>>,
 }
 
 impl Gate {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(judge: Judge, ledger: Ledger, sealer: Sealer) -> Self {
+        Self { judge, ledger, sealer, settling: Arc::default() }
+    }
+
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
     pub async fn pass(&self, case: Case, means: Means) -> Reply {
         let ruling = self.judge.rule(&case, vec![]).await;
@@ -63,7 +72,13 @@ impl Gate {
     }
 
     /// The way of a request that the wire refuses: the catalogue rules, the ledger records.
-    pub async fn refuse(&self, request: Request, reason: &'static Reason, detail: &str, means: Means) -> Reply {
+    pub async fn refuse(
+        &self,
+        request: Request,
+        reason: &'static Reason,
+        detail: &str,
+        means: Means,
+    ) -> Reply {
         let ruling = refuse_bytes(&request, reason, detail, self.judge.rules.digest());
         self.carry_out(request, ruling, means).await
     }
@@ -71,12 +86,19 @@ impl Gate {
     /// Records what became of an allowed message, after the peer has heard it.
     pub fn settle(&self, outcome: Outcome) {
         let ledger = self.ledger.clone();
+        let turn = Arc::clone(&self.settling).try_read_owned();
         tokio::spawn(async move {
+            let _turn = turn;
             let Outcome { reference, account, value, writes } = outcome;
             if let Err(error) = ledger.outcome(reference, &account, value, writes).await {
                 tracing::error!(%error, "ledger.ref" = %reference, "an outcome is not recorded");
             }
         });
+    }
+
+    /// Waits until every outcome is recorded.
+    pub async fn settled(&self) {
+        let _all = self.settling.write().await;
     }
 
     async fn carry_out(&self, request: Request, ruling: Ruling, means: Means) -> Reply {
@@ -101,8 +123,7 @@ impl Gate {
 
 fn count(ruling: &Ruling) {
     let reason = ruling.reasons().first().map_or("none", |cause| cause.code);
-    let labels =
-        [("gate", ruling.gate().name()), ("decision", ruling.decision().word()), ("reason", reason)];
+    let labels = [("gate", ruling.gate().name()), ("decision", ruling.decision().word()), ("reason", reason)];
     counter!("countersign_rulings_total", &labels).increment(1);
     for evidence in ruling.evidence() {
         if let Some(us) = evidence.value.get("cost_us").and_then(serde_json::Value::as_u64) {

@@ -9,8 +9,10 @@ use countersign_core::ids::AccountId;
 use countersign_core::request::Mode;
 use ipnet::IpNet;
 use jiff::Timestamp;
-use regex::Regex;
 use serde_json::{Value, json};
+
+use super::file::{AccountSpec, Scope};
+use super::pattern::Pattern;
 
 /// A customer of the platform.
 #[derive(Debug, Clone)]
@@ -46,9 +48,9 @@ pub struct OwnedDomain {
     /// Whether the proof covers what lies below it.
     pub subdomains: bool,
     /// What local parts may be used; the whole must match.
-    pub from_local: Option<Regex>,
+    pub from_local: Option<Pattern>,
     /// What display names may be used; the whole must match.
-    pub from_name: Option<Regex>,
+    pub from_name: Option<Pattern>,
     pub proved: bool,
 }
 
@@ -82,6 +84,27 @@ impl Account {
         }
     }
 
+    /// An account as a file has it.
+    #[must_use]
+    pub fn of_spec(spec: &AccountSpec) -> Self {
+        let domains = spec.domains.iter().map(|domain| OwnedDomain {
+            domain: domain.name.clone(),
+            subdomains: domain.scope == Scope::Subdomains,
+            from_local: domain.from_local.clone(),
+            from_name: domain.from_name.clone(),
+            proved: domain.proved,
+        });
+        Self {
+            name: spec.name.clone(),
+            tier: spec.tier.map(|tier| tier.to_string()),
+            mode: spec.mode,
+            upstream: spec.upstream.clone(),
+            networks: spec.networks.clone(),
+            domains: domains.collect(),
+            ..Self::unknown(spec.id.clone())
+        }
+    }
+
     /// What `account show` prints.
     #[must_use]
     pub fn summary(&self) -> Value {
@@ -108,7 +131,8 @@ impl Account {
     pub fn covering(&self, domain: &Domain) -> Option<&OwnedDomain> {
         let exact = self.domains.iter().find(|own| own.domain == *domain);
         exact.or_else(|| {
-            let wider = self.domains.iter().filter(|own| own.subdomains && domain.is_subdomain_of(&own.domain));
+            let wider =
+                self.domains.iter().filter(|own| own.subdomains && domain.is_subdomain_of(&own.domain));
             wider.max_by_key(|own| own.domain.as_str().len())
         })
     }

@@ -3,10 +3,12 @@
 mod account;
 mod directory;
 pub mod file;
+pub mod pattern;
 mod rows;
+mod schema;
 pub mod secret;
 pub mod sidecar;
 
 pub use account::{Account, Blocked, Credential, OwnedDomain, within};
 pub use directory::{Directory, DirectoryError};
-pub use rows::{apply, block, gate_mode, passed_spf, set_account_mode, set_gate_mode, unblock};
+pub use rows::{block, passed_spf, plan_apply, set_account_mode, set_gate_mode, unblock};

@@ -81,7 +81,8 @@ async fn release_held(
         Ok(reply) => ("held-again", reply.to_string(), back(held)),
         Err(why) => ("held-again", why.clone(), back(held)),
     };
-    let value = json!({ "ref": held.reference, "by": ruling.reference(), "result": result, "upstream": says });
+    let value =
+        json!({ "ref": held.reference, "by": ruling.reference(), "result": result, "upstream": says });
     if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![write]).await {
         tracing::error!(%error, "ledger.ref" = %held.reference, result, "the outcome of a release is not recorded");
     }

@@ -33,7 +33,11 @@ impl Sealer {
 }
 
 /// The row of mail that we keep.
-pub(super) async fn plan(ruling: &Ruling, submission: &Submission, sealer: &Sealer) -> Result<Write, SealError> {
+pub(super) async fn plan(
+    ruling: &Ruling,
+    submission: &Submission,
+    sealer: &Sealer,
+) -> Result<Write, SealError> {
     let key = sealer.keys.of(ruling.account()).await?;
     let bytes = submission.message.bytes();
     let plain = HeldMail::encode(&submission.envelope, &submission.credential, bytes);

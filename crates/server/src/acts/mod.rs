@@ -67,12 +67,15 @@ pub async fn perform(recorded: Recorded<Durable>, request: &Request, means: Mean
     let about = request.about();
     let carried = match (&request.ask, recorded.ruling().binding()) {
         (_, Decision::Refuse) => recorded.permit(&about).map(|permit| refuse::perform(permit)),
-        (Ask::Send(_), Decision::Hold | Decision::Ask) => recorded.permit(&about).map(|permit| hold::perform(permit)),
+        (Ask::Send(_), Decision::Hold | Decision::Ask) => {
+            recorded.permit(&about).map(|permit| hold::perform(permit))
+        }
         (Ask::Send(submission), Decision::Allow) => match recorded.permit(&about) {
             Ok(permit) => Ok(release::perform(permit, submission, means).await),
             Err(mismatch) => Err(mismatch),
         },
-        (Ask::Command(command), _) => match command::perform(recorded, request, command, means, ledger).await {
+        (Ask::Command(command), _) => match command::perform(recorded, request, command, means, ledger).await
+        {
             Ok(reply) => Ok(reply),
             Err(mismatch) => Err(mismatch),
         },

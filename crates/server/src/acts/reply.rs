@@ -72,7 +72,10 @@ fn spoken(ruling: &Ruling) -> SmtpReply {
     let reference = format!("ref={}", ruling.reference());
     let Some(cause) = sentences.next() else { return SmtpReply::new(code, enhanced, &reference) };
     let reply = SmtpReply::new(code, enhanced, sentence(cause));
-    sentences.take(MOST_REASONS - 1).fold(reply, |reply, cause| reply.with_line(sentence(cause))).with_line(&reference)
+    sentences
+        .take(MOST_REASONS - 1)
+        .fold(reply, |reply, cause| reply.with_line(sentence(cause)))
+        .with_line(&reference)
 }
 
 /// The words after the two codes.
@@ -85,7 +88,6 @@ fn codes(cause: &Cause) -> (u16, Option<Enhanced>) {
     let code = words.next().and_then(|word| word.parse().ok()).unwrap_or(451);
     (code, words.next().and_then(Enhanced::parse))
 }
-
 
 const UNRECORDED: &str = "this cannot be recorded now, so it is not accepted; try again later";
 const MOST_REASONS: usize = 5;

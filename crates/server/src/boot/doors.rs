@@ -79,7 +79,7 @@ impl Running {
         let _ended = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
         let _gone = std::fs::remove_file(self.house.data.dir.join("control.sock"));
-        self.house.gate.ledger.close().await;
+        self.house.gate.settled().await;
         self.house.data.store.close().await;
     }
 }

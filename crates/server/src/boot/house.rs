@@ -6,20 +6,21 @@ use std::sync::Arc;
 
 use countersign_core::address::Domain;
 use countersign_core::policy::{HoldAs, PolicyError, Rules};
+use countersign_wire::smtp::auth::Credentials;
 
 use super::data::{Data, DataError};
 use crate::accounts::Directory;
 use crate::accounts::secret::Verifier;
 use crate::acts::Sealer;
 use crate::clock::Clock;
-use crate::config::{self, Config, Resolvers, UpstreamScheme};
+use crate::config::{self, Config, Resolvers, Scheme as UrlScheme, read_auth_file};
 use crate::custody;
 use crate::doors::control::Control;
 use crate::doors::{Exit, Exits};
 use crate::gate::{Gate, Judge};
-use crate::net::resolver::{DnsSettings, ResolverError, Servers};
+use crate::net::resolver::{DnsSettings, Resolver, ResolverError, Servers};
 use crate::net::tls::{self, TlsError};
-use crate::net::{Resolver, Scheme, Upstream, UpstreamSettings};
+use crate::net::upstream::{Scheme, Upstream, UpstreamSettings, UpstreamTimeouts};
 use crate::probes::domain::DomainExists;
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
@@ -44,15 +45,23 @@ impl House {
     /// When a part cannot be built; nothing listens then.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BootError> {
         let judge = judge(&config)?;
-        let hostname = Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
+        let hostname =
+            Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         let exits = exits(&config, &hostname)?;
         let data = Data::take(&config, &clock).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function()).await?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let directory = Directory::of_store(data.store.clone());
         custody::reconcile(&data.store, &ledger).await?;
-        let gate = Gate { judge, ledger, sealer };
+        let gate = Gate::new(judge, ledger, sealer);
         Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
+    }
+
+    /// Closes a house without doors.
+    pub async fn close(self) {
+        let store = self.data.store.clone();
+        drop(self);
+        store.close().await;
     }
 
     /// What commands need.
@@ -131,14 +140,14 @@ fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Resu
         host: upstream.url.host.clone(),
         port: upstream.url.port,
         scheme: match upstream.url.scheme {
-            UpstreamScheme::Smtps => Scheme::Smtps,
-            UpstreamScheme::Smtp | UpstreamScheme::Lmtp => Scheme::Smtp,
+            UrlScheme::Smtps => Scheme::Smtps,
+            UrlScheme::Smtp | UrlScheme::Lmtp => Scheme::Smtp,
         },
         helo: helo.clone(),
         tls: Arc::new(tls),
-        auth: upstream.credentials().map_err(BootError::Credentials)?,
+        auth: upstream.auth_file.as_deref().map(credentials).transpose()?,
         pool: upstream.pool,
-        timeouts: crate::net::UpstreamTimeouts::default(),
+        timeouts: UpstreamTimeouts::default(),
         limits: config.limits.wire(),
     };
     let way = Way {
@@ -148,6 +157,12 @@ fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Resu
         return_path_domains: config.send.return_path_domains.clone(),
     };
     Ok(Exit { name: upstream.name.clone(), upstream: Arc::new(Upstream::new(settings)), way: Arc::new(way) })
+}
+
+fn credentials(file: &Path) -> Result<Credentials, BootError> {
+    let (user, password) = read_auth_file(file).map_err(|e| BootError::Credentials(e.to_string()))?;
+    Credentials::new(&user, &password)
+        .map_err(|e| BootError::Credentials(format!("`{}`: {e}", file.display())))
 }
 
 /// Why the house cannot be built or its doors not be opened.

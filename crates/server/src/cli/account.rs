@@ -38,7 +38,9 @@ impl AccountVerb {
         match self {
             Self::Ls => {
                 let accounts = match ask(&dir, Method::GET, "/v1/accounts", None).await {
-                    Ok(answer) => answer.get("accounts").and_then(Value::as_array).cloned().unwrap_or_default(),
+                    Ok(answer) => {
+                        answer.get("accounts").and_then(Value::as_array).cloned().unwrap_or_default()
+                    }
                     Err(NoAnswer::NoServer) => from_store(&config).await?,
                     Err(problem) => return Err(problem.into()),
                 };

@@ -8,9 +8,10 @@ use hyper::Method;
 use super::client::{NoAnswer, ask};
 use super::config::load;
 use super::exit::{Code, Failure, data, talk};
-use crate::accounts::file::{AccountsFile, read_secret};
+use crate::accounts::file::AccountsFile;
 use crate::boot::House;
 use crate::clock::Clock;
+use crate::config::read_secret;
 use crate::doors::control;
 
 /// Load accounts from a file
@@ -59,7 +60,11 @@ impl Apply {
     }
 
     /// No server runs: this process is the house for a moment, without doors.
-    async fn into_store(&self, config: crate::config::Config, request: control::Apply) -> Result<(), Failure> {
+    async fn into_store(
+        &self,
+        config: crate::config::Config,
+        request: control::Apply,
+    ) -> Result<(), Failure> {
         let house = House::build(config, Clock::system()).await?;
         let applied = house.control().apply_here(request).await;
         house.close().await;

@@ -34,7 +34,12 @@ impl From<NoAnswer> for Failure {
 }
 
 /// Asks the server of a data directory.
-pub(super) async fn ask(data_dir: &Path, method: Method, path: &str, body: Option<&Value>) -> Result<Value, NoAnswer> {
+pub(super) async fn ask(
+    data_dir: &Path,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value, NoAnswer> {
     let stream = UnixStream::connect(data_dir.join("control.sock")).await.map_err(|_| NoAnswer::NoServer)?;
     let failed = |error: &dyn std::fmt::Display| {
         NoAnswer::Problem(Failure::new(Code::Unreachable, format!("the server did not answer: {error}")))
@@ -66,6 +71,7 @@ fn problem(status: StatusCode, value: &Value, octets: &[u8]) -> Failure {
     };
     let plain = String::from_utf8_lossy(octets);
     let says = value.get("detail").and_then(Value::as_str).unwrap_or(&plain);
-    let reference = value.get("ref").and_then(Value::as_str).map(|r| format!(" (ref={r})")).unwrap_or_default();
+    let reference =
+        value.get("ref").and_then(Value::as_str).map(|r| format!(" (ref={r})")).unwrap_or_default();
     Failure::new(code, format!("{says}{reference}"))
 }

@@ -11,7 +11,7 @@ use super::config::load;
 use super::exit::{Code, Failure, data};
 use crate::boot::Data;
 use crate::clock::Clock;
-use crate::store;
+use crate::store::{self, Entry};
 
 /// Explain a ruling by its ref
 #[derive(Debug, clap::Args)]
@@ -27,12 +27,20 @@ impl Explain {
     pub(super) async fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
         let reference = Ref::parse(&self.reference).map_err(Failure::usage)?;
         let config = load(file)?.config;
-        let answer = match ask(&config.server.data_dir, Method::GET, &format!("/v1/rulings/{reference}"), None).await {
+        let answer = match ask(
+            &config.server.data_dir,
+            Method::GET,
+            &format!("/v1/rulings/{reference}"),
+            None,
+        )
+        .await
+        {
             Ok(answer) => answer,
             Err(NoAnswer::NoServer) => {
                 let read = Data::read(&config, &Clock::system()).await?;
-                let entries = store::find(&read.store, &read.keys, reference).await.map_err(Failure::internal)?;
-                json!({ "entries": entries })
+                let entries =
+                    store::find(&read.store, &read.keys, reference).await.map_err(Failure::internal)?;
+                json!({ "entries": entries.iter().map(Entry::to_json).collect::<Vec<_>>() })
             }
             Err(problem) => return Err(problem.into()),
         };
@@ -89,7 +97,12 @@ fn told_ruling(entry: &Value, payload: &Value, ruling: &Value) -> String {
         out += &format!("    {:<14} {:<8} {}\n", text(fact, "kind"), text(fact, "finding"), values(fact));
     }
     for refused in list(payload, "recipients") {
-        out += &format!("  recipient {} refused by {}: {}\n", text(refused, "address"), text(refused, "by"), text(refused, "reply"));
+        out += &format!(
+            "  recipient {} refused by {}: {}\n",
+            text(refused, "address"),
+            text(refused, "by"),
+            text(refused, "reply")
+        );
     }
     out
 }

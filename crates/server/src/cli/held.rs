@@ -50,7 +50,8 @@ impl HeldVerb {
                 let reference = parse(&reference)?;
                 let all = rows(&config, true).await?;
                 let found = all.iter().find(|row| text(row, "ref") == reference.as_str());
-                let row = found.ok_or_else(|| Failure::usage(format!("no mail is held under `{reference}`")))?;
+                let row =
+                    found.ok_or_else(|| Failure::usage(format!("no mail is held under `{reference}`")))?;
                 data(&serde_json::to_string_pretty(row).map_err(Failure::internal)?);
             }
             Self::Release { reference } => act(&config, &reference, "release", "released").await?,
@@ -83,8 +84,13 @@ async fn rows(config: &Config, all: bool) -> Result<Vec<Value>, Failure> {
 }
 
 fn line(row: &Value) -> String {
-    let reasons: Vec<&str> =
-        row.get("reasons").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let reasons: Vec<&str> = row
+        .get("reasons")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     format!(
         "{}  {:<9} {:<16} {}  from {}, {} recipients, {} octets, until {}",
         text(row, "ref"),

@@ -10,7 +10,7 @@ use super::config::load;
 use super::exit::{Code, Failure, data};
 use crate::boot::Data;
 use crate::clock::Clock;
-use crate::store;
+use crate::store::{self, VerifyError};
 
 /// The ledger
 #[derive(Debug, Subcommand)]
@@ -44,12 +44,16 @@ impl LedgerVerb {
                 });
                 Ok(Code::Ok)
             }
-            Err(broken) => {
+            Err(VerifyError::Broken(broken)) => {
                 if json {
-                    data(&json!({ "verified": false, "why": broken.to_string() }).to_string());
+                    data(
+                        &json!({ "verified": false, "leaf": broken.index, "why": broken.to_string() })
+                            .to_string(),
+                    );
                 }
                 Err(Failure::new(Code::LedgerBroken, broken))
             }
+            Err(error) => Err(Failure::internal(error)),
         }
     }
 }

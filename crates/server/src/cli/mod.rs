@@ -14,7 +14,6 @@ mod ledger;
 mod mode;
 mod serve;
 mod spf;
-mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,8 +35,6 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Show what it does: made-up customers, real SMTP, on loopback only
-    Try(trial::Try),
     /// Run the server
     Serve(serve::Serve),
     /// Load accounts from a file
@@ -90,7 +87,6 @@ pub fn run() -> ExitCode {
 async fn carry_out(cli: Cli) -> Result<Code, Failure> {
     let file = cli.config.as_deref();
     match cli.verb {
-        Verb::Try(trial) => trial.run().await,
         Verb::Serve(serve) => serve.run(file).await,
         Verb::Apply(apply) => apply.run(file).await,
         Verb::Check(Check::Message(check)) => check.run(file).await,

@@ -25,7 +25,10 @@ impl SetMode {
     pub(super) async fn run(self, file: Option<&Path>, mode: Mode) -> Result<Code, Failure> {
         let loaded = load(file)?;
         if self.gate != "send" {
-            talk(&format!("countersign: gate `{}` is not built yet: its mode is kept and has no effect", self.gate));
+            talk(&format!(
+                "countersign: gate `{}` is not built yet: its mode is kept and has no effect",
+                self.gate
+            ));
         }
         let body = json!({ "gate": self.gate, "mode": mode, "account": self.account });
         ask(&loaded.config.server.data_dir, Method::POST, "/v1/modes", Some(&body)).await?;

@@ -100,10 +100,8 @@ mod tests {
 
     #[test]
     fn what_is_sealed_is_what_is_opened() {
-        let envelope = Envelope {
-            mail_from: None,
-            recipients: vec![EmailAddress::parse("bo@reader.example").unwrap()],
-        };
+        let envelope =
+            Envelope { mail_from: None, recipients: vec![EmailAddress::parse("bo@reader.example").unwrap()] };
         let bytes = b"From: a@acme.example\r\n\r\n\nbody".to_vec();
         let mail = HeldMail::decode(&HeldMail::encode(&envelope, "acme", &bytes)).unwrap();
         assert_eq!(mail, HeldMail { envelope, credential: "acme".to_owned(), bytes });

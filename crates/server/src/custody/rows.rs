@@ -85,7 +85,8 @@ pub async fn list(store: &Store, state: Option<State>, limit: u32) -> Result<Vec
 /// # Errors
 /// When the store cannot be read.
 pub async fn count(store: &Store) -> Result<u32, StoreError> {
-    let row = sqlx::query("SELECT COUNT(*) AS n FROM held WHERE state = 'held'").fetch_one(store.readers()).await?;
+    let row =
+        sqlx::query("SELECT COUNT(*) AS n FROM held WHERE state = 'held'").fetch_one(store.readers()).await?;
     let count: i64 = row.try_get("n")?;
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
@@ -122,7 +123,9 @@ pub async fn load(store: &Store, reference: Ref) -> Result<Option<(Held, Option<
 
 fn held(row: &SqliteRow) -> Result<Held, StoreError> {
     let text = |name: &str| row.try_get::<String, _>(name);
-    let time = |name: &str| row.try_get::<i64, _>(name).map(|us| Timestamp::from_microsecond(us).unwrap_or_default());
+    let time = |name: &str| {
+        row.try_get::<i64, _>(name).map(|us| Timestamp::from_microsecond(us).unwrap_or_default())
+    };
     Ok(Held {
         reference: Ref::parse(&text("ref")?).map_err(|e| StoreError::Damaged(e.to_string()))?,
         gate: text("gate")?,

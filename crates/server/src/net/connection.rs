@@ -31,8 +31,8 @@ pub(super) struct Connection {
 type Stream = Box<dyn Both>;
 
 /// Plain or TLS.
-trait Both: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Both for T {}
+trait Both: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Both for T {}
 
 /// What has come from the upstream and has not been read as a reply.
 struct Incoming {

@@ -23,3 +23,6 @@ mod transaction;
 pub mod upstream;
 
 pub use domain::DomainFacts;
+pub use resolver::Resolver;
+pub use transaction::Transaction;
+pub use upstream::{Upstream, UpstreamError};

@@ -4,10 +4,10 @@
 use countersign_core::address::EmailAddress;
 use countersign_core::evidence::{Evidence, Finding, Kind, Strength, Why};
 use countersign_core::message::{Mailbox, Sender};
-use regex::Regex;
 
 use super::Case;
 use crate::accounts::OwnedDomain;
+use crate::accounts::pattern::Pattern;
 
 /// Exactly one author, in strict grammar.
 pub(super) fn from(case: &Case) -> Option<Evidence> {
@@ -16,9 +16,9 @@ pub(super) fn from(case: &Case) -> Option<Evidence> {
         Ok(mailbox) => found(case, Kind::From, Finding::Pass)
             .with("address", mailbox.address.to_string())
             .with("name", mailbox.display.clone().unwrap_or_default()),
-        Err(ambiguity) => {
-            found(case, Kind::From, Finding::Fail).detail(ambiguity.code()).with("says", ambiguity.to_string())
-        }
+        Err(ambiguity) => found(case, Kind::From, Finding::Fail)
+            .detail(ambiguity.code())
+            .with("says", ambiguity.to_string()),
     })
 }
 
@@ -42,12 +42,12 @@ pub(super) fn from_domain(case: &Case) -> Option<Evidence> {
 
 fn has_form(own: &OwnedDomain, mailbox: &Mailbox) -> bool {
     let name = mailbox.display.as_deref().unwrap_or_default();
-    matches_whole(own.from_local.as_ref(), mailbox.address.local()) && matches_whole(own.from_name.as_ref(), name)
+    matches_whole(own.from_local.as_ref(), mailbox.address.local())
+        && matches_whole(own.from_name.as_ref(), name)
 }
 
-/// Patterns are anchored where they are read, so a match is a match of the whole.
-fn matches_whole(pattern: Option<&Regex>, text: &str) -> bool {
-    pattern.is_none_or(|pattern| pattern.is_match(text))
+fn matches_whole(pattern: Option<&Pattern>, text: &str) -> bool {
+    pattern.is_none_or(|pattern| pattern.matches(text))
 }
 
 /// The reverse path is empty, in a proved domain, or in one of the platform's own for bounces.
@@ -56,7 +56,8 @@ pub(super) fn mail_from(case: &Case) -> Option<Evidence> {
         return Some(found(case, Kind::MailFrom, Finding::Pass).with("address", "<>"));
     };
     let ours = case.way.return_path_domains.contains(address.domain());
-    let finding = if ours || case.account.has_proved(address.domain()) { Finding::Pass } else { Finding::Fail };
+    let finding =
+        if ours || case.account.has_proved(address.domain()) { Finding::Pass } else { Finding::Fail };
     Some(of_address(case, Kind::MailFrom, finding, address))
 }
 
@@ -64,9 +65,9 @@ pub(super) fn mail_from(case: &Case) -> Option<Evidence> {
 pub(super) fn sender(case: &Case) -> Option<Evidence> {
     Some(match case.submission()?.message.sender() {
         Sender::Absent => found(case, Kind::Sender, Finding::Pass),
-        Sender::Ambiguous(ambiguity) => {
-            found(case, Kind::Sender, Finding::Fail).detail(ambiguity.code()).with("says", ambiguity.to_string())
-        }
+        Sender::Ambiguous(ambiguity) => found(case, Kind::Sender, Finding::Fail)
+            .detail(ambiguity.code())
+            .with("says", ambiguity.to_string()),
         Sender::One(mailbox) => {
             let proved = case.account.has_proved(mailbox.address.domain());
             let finding = if proved { Finding::Pass } else { Finding::Fail };

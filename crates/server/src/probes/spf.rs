@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use countersign_core::address::Domain;
 use countersign_core::evidence::{Evidence, Finding, Kind, Strength, Why};
-use countersign_core::spf::{Answers, Failure, Identity, PoolOutcome, PoolStep, Query, Record, RecordKind, SpfResult, pool};
+use countersign_core::spf::{
+    Answers, Failure, Identity, PoolOutcome, PoolStep, Query, Record, RecordKind, SpfResult, pool,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::domain::{LONGEST, UNKNOWN};
@@ -56,7 +58,13 @@ impl Spf {
 
     async fn fact(&self, sender: &str, case: &Case) -> Fact {
         let key = (sender.to_owned(), case.way.pool.clone());
-        let check = check(Arc::clone(&self.resolver), sender.to_owned(), Arc::clone(&case.way), case.at(), self.patience);
+        let check = check(
+            Arc::clone(&self.resolver),
+            sender.to_owned(),
+            Arc::clone(&case.way),
+            case.at(),
+            self.patience,
+        );
         self.facts.of(key, check).await
     }
 
@@ -67,7 +75,8 @@ impl Spf {
             return found(Finding::Unknown(Why::NotConfigured));
         }
         let began = Instant::now();
-        let facts = futures_util::future::join_all(senders.iter().map(|sender| self.fact(sender, case))).await;
+        let facts =
+            futures_util::future::join_all(senders.iter().map(|sender| self.fact(sender, case))).await;
         let cost = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let worst = facts.into_iter().max_by_key(rank);
         match worst {
@@ -105,7 +114,8 @@ async fn check(
     at: Timestamp,
     patience: Duration,
 ) -> (Fact, Duration) {
-    let evaluated = tokio::time::timeout(patience, evaluate(&resolver, &sender, &way.helo, &way.egress, at)).await;
+    let evaluated =
+        tokio::time::timeout(patience, evaluate(&resolver, &sender, &way.helo, &way.egress, at)).await;
     let checked = evaluated.unwrap_or(Checked::Late);
     let good_for = match &checked {
         Checked::Known(known) if known.outcome.result == SpfResult::TempError => UNKNOWN,

@@ -130,6 +130,9 @@ pub enum StoreError {
         /// Why.
         cause: io::Error,
     },
+    /// A row cannot be what was written.
+    #[error("a row of the store is damaged: {0}")]
+    Damaged(String),
     /// The file is there and cannot be opened.
     #[error("the store `{}` cannot be opened: {cause}", .path.display())]
     Open {

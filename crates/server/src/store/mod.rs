@@ -7,4 +7,10 @@ mod migrations;
 mod write;
 
 pub use db::{Store, StoreError};
+pub use ledger::read::{Entry, Payload, ReadError, find, recent};
+pub use ledger::verify::{Broken, Report, VerifyError, verify};
+pub use ledger::{
+    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Mismatch, Owed, Permit, RecordError, Recorded,
+    Refuse, Release,
+};
 pub use write::{Value, Write};

@@ -13,11 +13,11 @@ use countersign_core::request::{Ask, Client, Envelope, Mode, Request, Submission
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::assume;
+use super::super::assume::Assumptions;
 use super::super::exit::{Code, Failure};
 use super::{Bench, CheckMessage, MessageFile, warn};
 use crate::accounts::file::AccountsFile;
-use crate::accounts::sidecar::Sidecar;
+use crate::accounts::sidecar::{ReversePath, Sidecar};
 use crate::accounts::{Account, Directory};
 use crate::boot::{Data, exits};
 use crate::clock::Clock;
@@ -46,12 +46,13 @@ impl Circumstances {
         let directory = directory(asked, &sidecar, bench).await?;
         let account = account(asked, &sidecar, &directory).await?;
         let at = asked.now.or(sidecar.now).unwrap_or_else(|| Clock::system().now());
-        let assumed = asked.assume.as_ref().unwrap_or(&sidecar.assume);
-        let mail_from = match asked.mail_from.clone().or_else(|| sidecar.mail_from.clone()) {
-            Some(text) => Some(text),
-            None => return_path(message, bench),
+        let assumed = asked.assume.clone().unwrap_or_else(|| Assumptions(sidecar.assume.clone()));
+        let mail_from = match (&asked.mail_from, sidecar.mail_from) {
+            (Some(text), _) => ReversePath::parse(text).map_err(Failure::usage)?,
+            (None, Some(path)) => path,
+            (None, None) => return_path(message, bench)?,
         };
-        let recipients = if asked.rcpt.is_empty() { &sidecar.rcpt } else { &asked.rcpt };
+        let asked_for = asked.rcpt.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             account,
             credential: asked.credential.clone().or_else(|| sidecar.credential.clone()).unwrap_or_default(),
@@ -61,10 +62,13 @@ impl Circumstances {
                 tls: sidecar.tls.unwrap_or_default(),
             },
             envelope: Envelope {
-                mail_from: mail_from.as_deref().map(reverse_path).transpose()?.flatten(),
-                recipients: recipients.iter().map(|text| address(text)).collect::<Result<_, _>>()?,
+                mail_from: match mail_from {
+                    ReversePath::Null => None,
+                    ReversePath::Mailbox(address) => Some(address),
+                },
+                recipients: if asked_for.is_empty() { sidecar.rcpt } else { asked_for },
             },
-            assumed: assume::evidence(assumed, at).map_err(Failure::usage)?,
+            assumed: assumed.evidence(at),
             at,
         })
     }
@@ -107,20 +111,15 @@ impl Circumstances {
 
 /// The way out of the first upstream; without one SPF is `unknown(not-configured)` unless assumed.
 pub(super) fn way(config: &Config) -> Result<Arc<Way>, Failure> {
-    let hostname = Domain::parse(&config.server.hostname).map_err(|e| Failure::new(Code::Configuration, e))?;
+    let hostname =
+        Domain::parse(&config.server.hostname).map_err(|e| Failure::new(Code::Configuration, e))?;
     let exits = exits(config, &hostname)?;
     Ok(exits.0.first().map(|exit| Arc::clone(&exit.way)).unwrap_or_default())
 }
 
 fn sidecar(path: &Path) -> Result<Sidecar, Failure> {
-    let beside = path.with_extension("toml");
-    if beside == path || !beside.exists() {
-        return Ok(Sidecar::default());
-    }
-    let text = std::fs::read_to_string(&beside)
-        .map_err(|e| Failure::usage(format!("`{}` cannot be read: {e}", beside.display())))?;
-    let (sidecar, warnings) = Sidecar::parse(&text, &beside).map_err(Failure::usage)?;
-    warnings.iter().for_each(|warning| warn(&beside, warning));
+    let sidecar = Sidecar::beside(path).map_err(Failure::usage)?.unwrap_or_default();
+    sidecar.warnings.iter().for_each(|warning| warn(path, warning));
     Ok(sidecar)
 }
 
@@ -159,17 +158,14 @@ async fn account(
     directory.account(&id).await.map_err(Failure::usage)
 }
 
-/// The Return-Path field, as a server that delivered the file wrote it.
-fn return_path(file: &MessageFile, bench: &Bench) -> Option<String> {
+/// The Return-Path field, as a server that delivered the file wrote it; without one, the null reverse path.
+fn return_path(file: &MessageFile, bench: &Bench) -> Result<ReversePath, Failure> {
     let message = Message::read(file.bytes.clone(), &bench.config.limits.wire());
-    let field = message.fields().find(|field| field.is("return-path"))?;
-    Some(String::from_utf8_lossy(&field.unfolded()).trim().to_owned())
-}
-
-fn reverse_path(text: &str) -> Result<Option<EmailAddress>, Failure> {
-    match text.trim_start_matches('<').trim_end_matches('>') {
-        "" => Ok(None),
-        inner => address(inner).map(Some),
+    let field =
+        message.fields().find(|field| field.is("return-path")).map(|field| field.unfolded().into_owned());
+    match field {
+        Some(value) => ReversePath::parse(String::from_utf8_lossy(&value).trim()).map_err(Failure::usage),
+        None => Ok(ReversePath::Null),
     }
 }
 

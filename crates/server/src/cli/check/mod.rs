@@ -3,7 +3,6 @@
 mod circumstances;
 mod file;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::circumstances::Circumstances;
 use self::file::MessageFile;
-use super::assume;
+use super::assume::{self, Assumptions};
 use super::config::load;
 use super::exit::{Code, Failure, data, talk};
 use crate::boot::judge;
@@ -51,7 +50,7 @@ pub(super) struct CheckMessage {
     accounts: Option<PathBuf>,
     /// Findings to assume, as in spf=pass,domain.exists=pass
     #[arg(long, value_parser = assume::parse, value_name = "KIND=FINDING,...")]
-    assume: Option<BTreeMap<String, String>>,
+    assume: Option<Assumptions>,
     /// The time to judge at (RFC 3339)
     #[arg(long)]
     now: Option<Timestamp>,

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 use countersign_core::ids::AccountId;
-use countersign_core::request::{Gate, Mode, Verb};
+use countersign_core::request::{Actor, Gate, Mode, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Control, Order, Peer, Problem, answer, platform};
+use super::{Control, Order, PLATFORM, Peer, Problem, answer, platform};
 use crate::accounts::{self, file::AccountsFile, secret};
-use crate::acts::Means;
+use crate::acts::{Means, Reply};
 
 /// An accounts file with the secrets that it names, as the CLI sends it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,24 +39,54 @@ pub(super) struct SetMode {
 pub(super) async fn apply(
     State(control): State<Control>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(apply): Json<Apply>,
+    Json(asked): Json<Apply>,
 ) -> Result<Json<Value>, Problem> {
-    let file = AccountsFile::parse(&apply.text, std::path::Path::new(&apply.file), apply.trust_proof)
-        .map_err(|error| Problem::bad_request(&error.to_string()))?;
+    let reply = control.load(peer.0, asked).await?;
+    answer(&reply)
+}
+
+impl Control {
+    /// Loads accounts without a door: the caller owns the data directory and is the local user.
+    ///
+    /// # Errors
+    /// A sentence: what is wrong with the file, or why it may not be loaded.
+    pub async fn apply_here(&self, asked: Apply) -> Result<(), String> {
+        let actor = Actor::Local(rustix::process::getuid().as_raw());
+        let reply = self.load(actor, asked).await.map_err(|problem| problem.detail())?;
+        answer(&reply).map(|_| ()).map_err(|problem| problem.detail())
+    }
+
+    async fn load(&self, actor: Actor, asked: Apply) -> Result<Reply, Problem> {
+        let file = AccountsFile::parse(&asked.text, std::path::Path::new(&asked.file), asked.trust_proof)
+            .map_err(|error| Problem::bad_request(&error.to_string()))?;
+        if file.accounts.iter().any(|account| account.id.as_str() == PLATFORM) {
+            return Err(Problem::bad_request(
+                "`platform` is the platform itself: give the account another id",
+            ));
+        }
+        let hashes = hashes(asked.secrets).await?;
+        let at = self.clock.now();
+        let planned = accounts::plan_apply(&self.store, &file, &hashes, at, asked.prune).await;
+        let writes = planned.map_err(Problem::of)?;
+        let names: Vec<&str> = file.accounts.iter().map(|account| account.id.as_str()).collect();
+        let arguments = json!({
+            "file": asked.file, "accounts": names, "trust_proof": asked.trust_proof, "prune": asked.prune,
+        });
+        let (object, account) = (asked.file, platform()?);
+        let order = Order { actor, verb: Verb::Apply, object, arguments, message: None, account };
+        let reply = self.order(order, Means::Rows(writes)).await?;
+        self.directory.forget();
+        Ok(reply)
+    }
+}
+
+async fn hashes(secrets: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Problem> {
     let mut hashes = BTreeMap::new();
-    for (login, secret) in apply.secrets {
+    for (login, secret) in secrets {
         let hash = tokio::task::spawn_blocking(move || secret::hash(&secret)).await.map_err(Problem::of)?;
         hashes.insert(login, hash.map_err(Problem::of)?);
     }
-    let at = control.clock.now();
-    let existing = control.directory.ids().await.map_err(Problem::of)?;
-    let writes = accounts::apply(&file, &hashes, &existing, at, apply.prune);
-    let names: Vec<&str> = file.accounts.iter().map(|account| account.id.as_str()).collect();
-    let arguments = json!({ "file": apply.file, "accounts": names, "trust_proof": apply.trust_proof, "prune": apply.prune });
-    let order = order(peer, Verb::Apply, &apply.file, arguments, platform()?);
-    let reply = control.order(order, Means::Rows(writes)).await?;
-    control.directory.forget();
-    answer(&reply)
+    Ok(hashes)
 }
 
 pub(super) async fn list(State(control): State<Control>) -> Result<Json<Value>, Problem> {
@@ -67,7 +97,10 @@ pub(super) async fn list(State(control): State<Control>) -> Result<Json<Value>, 
     Ok(Json(json!({ "accounts": rows })))
 }
 
-pub(super) async fn show(State(control): State<Control>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn show(
+    State(control): State<Control>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let id = AccountId::parse(&id).map_err(|error| Problem::bad_request(&error.to_string()))?;
     match control.directory.account(&id).await {
         Ok(account) => Ok(Json(account.summary())),

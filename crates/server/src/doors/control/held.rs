@@ -22,13 +22,19 @@ pub(super) struct Which {
     all: bool,
 }
 
-pub(super) async fn list(State(control): State<Control>, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(
+    State(control): State<Control>,
+    Query(which): Query<Which>,
+) -> Result<Json<Value>, Problem> {
     let state = (!which.all).then_some(custody::State::Held);
     let held = custody::list(&control.store, state, MOST).await.map_err(Problem::of)?;
     Ok(Json(json!({ "held": held })))
 }
 
-pub(super) async fn show(State(control): State<Control>, Path(reference): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn show(
+    State(control): State<Control>,
+    Path(reference): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let (held, _) = find(&control, &reference).await?;
     Ok(Json(json!(held)))
 }
@@ -70,7 +76,13 @@ async fn find(control: &Control, reference: &str) -> Result<(Held, Option<Vec<u8
 }
 
 async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<Box<Submission>, Problem> {
-    let gone = || Problem::not_found(&format!("the mail of `{}` is no longer here: it is {}", held.reference, held.state.word()));
+    let gone = || {
+        Problem::not_found(&format!(
+            "the mail of `{}` is no longer here: it is {}",
+            held.reference,
+            held.state.word()
+        ))
+    };
     let sealed = sealed.ok_or_else(gone)?;
     let key = control.keys.of(&held.account).await.map_err(Problem::of)?;
     let tie = Sealer::tie_of(held.account.as_str(), held.reference.as_str());

@@ -13,8 +13,8 @@ use axum::extract::connect_info::Connected;
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use countersign_core::ids::AccountId;
-use countersign_core::request::{Actor, Command, Mode, Request, Submission, Verb};
 use countersign_core::request::Ask;
+use countersign_core::request::{Actor, Command, Mode, Request, Submission, Verb};
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
@@ -49,7 +49,8 @@ struct Peer(Actor);
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         // Without credentials nobody is anybody: policy permits `local` users only.
-        let actor = stream.io().peer_cred().map_or(Actor::Staff("unknown".to_owned()), |c| Actor::Local(c.uid()));
+        let actor =
+            stream.io().peer_cred().map_or(Actor::Staff("unknown".to_owned()), |c| Actor::Local(c.uid()));
         Self(actor)
     }
 }

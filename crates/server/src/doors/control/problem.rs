@@ -17,7 +17,10 @@ pub(super) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, code: &str, detail: &str) -> Self {
-        Self { status, body: json!({ "status": status.as_u16(), "code": code, "title": code, "detail": detail }) }
+        Self {
+            status,
+            body: json!({ "status": status.as_u16(), "code": code, "title": code, "detail": detail }),
+        }
     }
 
     /// Something of ours failed.
@@ -46,6 +49,11 @@ impl Problem {
 
     pub(super) fn unavailable(code: &str, why: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, why)
+    }
+
+    /// The sentence.
+    pub(super) fn detail(&self) -> String {
+        self.body.get("detail").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     fn with(mut self, ruling: &Ruling) -> Self {

@@ -31,7 +31,11 @@ pub(super) enum SignInError {
 
 impl Door {
     /// Checks a login: secret first, so that nothing else can be learned without it.
-    pub(super) async fn sign_in(&self, credentials: &Credentials, ip: IpAddr) -> Result<SignedIn, SignInError> {
+    pub(super) async fn sign_in(
+        &self,
+        credentials: &Credentials,
+        ip: IpAddr,
+    ) -> Result<SignedIn, SignInError> {
         let known = self.directory.login(credentials.login()).await?;
         let hash = known.as_ref().map(|credential| credential.hash.as_str());
         let right = self.verifier.check(hash, credentials.password()).await;

@@ -208,7 +208,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 tracing::warn!(login = credentials.login(), %ip, %error, "sign-in refused");
                 self.failures += 1;
                 let reply = if self.failures >= MOST_FAILURES { &TOO_MANY_FAILURES } else { &WRONG };
-                if self.failures >= MOST_FAILURES { self.leave(reply).await } else { self.answer(reply).await }
+                if self.failures >= MOST_FAILURES {
+                    self.leave(reply).await
+                } else {
+                    self.answer(reply).await
+                }
             }
         }
     }
@@ -314,7 +318,11 @@ pub(super) static TOO_MANY_CONNECTIONS: FixedReply =
     FixedReply::new(421, (4, 7, 0), "too many connections from your address; try again later");
 static OK: FixedReply = FixedReply::new(250, (2, 0, 0), "OK");
 static SENDER_OK: FixedReply = FixedReply::new(250, (2, 1, 0), "sender OK");
-static HELP: FixedReply = FixedReply::new(214, (2, 0, 0), "see RFC 5321; refusals carry a ref, and `countersign explain REF` explains it");
+static HELP: FixedReply = FixedReply::new(
+    214,
+    (2, 0, 0),
+    "see RFC 5321; refusals carry a ref, and `countersign explain REF` explains it",
+);
 static BYE: FixedReply = FixedReply::new(221, (2, 0, 0), "goodbye");
 static READY_FOR_TLS: FixedReply = FixedReply::new(220, (2, 0, 0), "ready to start TLS");
 static SIGNED_IN: FixedReply = FixedReply::new(235, (2, 7, 0), "authentication succeeded");
@@ -324,10 +332,12 @@ static TOO_MANY_FAILURES: FixedReply =
 static AUTH_FIRST: FixedReply = FixedReply::new(530, (5, 7, 0), "authentication required; send AUTH first");
 static MAIL_FIRST: FixedReply = FixedReply::new(503, (5, 5, 1), "send MAIL first");
 static NOT_OFFERED: FixedReply = FixedReply::new(502, (5, 5, 1), "command not offered here");
-static TRY_LATER: FixedReply = FixedReply::new(454, (4, 7, 0), "authentication cannot be checked now; try again later");
+static TRY_LATER: FixedReply =
+    FixedReply::new(454, (4, 7, 0), "authentication cannot be checked now; try again later");
 static LINE_TOO_LONG: FixedReply = FixedReply::new(500, (5, 5, 2), "command line is too long");
 static TOO_MANY_COMMANDS: FixedReply = FixedReply::new(421, (4, 7, 0), "too many commands in one session");
-static BARE_LF: FixedReply = FixedReply::new(500, (5, 5, 2), "a line ended without CR; lines end with CRLF; goodbye");
+static BARE_LF: FixedReply =
+    FixedReply::new(500, (5, 5, 2), "a line ended without CR; lines end with CRLF; goodbye");
 static SHUTTING_DOWN: FixedReply = FixedReply::new(421, (4, 3, 2), "this server is shutting down; try again");
 static SEND_MESSAGE: Intermediate = Intermediate("end the message with a line that has only a dot");
 

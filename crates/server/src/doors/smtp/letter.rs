@@ -16,9 +16,9 @@ use countersign_wire::smtp::path::Path;
 use countersign_wire::smtp::reply::{Enhanced, FixedReply, Reply};
 use jiff::Timestamp;
 
+use super::Door;
 use super::auth::SignedIn;
 use super::lines::Received;
-use super::Door;
 use crate::accounts::Account;
 use crate::acts::{Means, Outcome, RefusedRecipient};
 use crate::clock::draw_ref;
@@ -157,7 +157,8 @@ impl Letter {
             }
         };
         let message = Message::read(Bytes::from(bytes), &door.limits);
-        let means = Means::Letter { outgoing: self.outgoing.take(), refused: std::mem::take(&mut self.refused) };
+        let means =
+            Means::Letter { outgoing: self.outgoing.take(), refused: std::mem::take(&mut self.refused) };
         let way = self.exit.as_ref().map(|exit| Arc::clone(&exit.way)).unwrap_or_default();
         let case = Case { request: self.into_request(message), account, way };
         let reply = door.gate.pass(case, means).await;
@@ -177,7 +178,8 @@ impl Letter {
 
     /// Refuses the letter for what was read on the wire, with leaf and ref.
     async fn refuse(mut self, door: &Door, code: &str, detail: &str) -> Reply {
-        let means = Means::Letter { outgoing: self.outgoing.take(), refused: std::mem::take(&mut self.refused) };
+        let means =
+            Means::Letter { outgoing: self.outgoing.take(), refused: std::mem::take(&mut self.refused) };
         let message = Message::read(Bytes::new(), &door.limits);
         let request = self.into_request(message);
         door.gate.refuse(request, reason::known(code), detail, means).await.smtp
@@ -191,7 +193,13 @@ impl Letter {
             message: Arc::new(message),
         };
         let ask = Ask::Send(Box::new(submission));
-        Request { reference: self.reference, at: self.at, mode: self.mode, account: self.signed_in.account, ask }
+        Request {
+            reference: self.reference,
+            at: self.at,
+            mode: self.mode,
+            account: self.signed_in.account,
+            ask,
+        }
     }
 }
 
@@ -214,7 +222,13 @@ static NO_UPSTREAM: FixedReply =
     FixedReply::new(451, (4, 3, 5), "no upstream is configured for this account; try again later");
 static UPSTREAM_UNAVAILABLE: FixedReply =
     FixedReply::new(451, (4, 4, 1), "the mail server behind this one does not answer; try again later");
-static SENDER_NO_DOMAIN: FixedReply =
-    FixedReply::new(553, (5, 1, 7), "the sender's domain is not a domain name; address literals are not accepted");
-static RECIPIENT_NO_DOMAIN: FixedReply =
-    FixedReply::new(553, (5, 1, 3), "the recipient's domain is not a domain name; address literals are not accepted");
+static SENDER_NO_DOMAIN: FixedReply = FixedReply::new(
+    553,
+    (5, 1, 7),
+    "the sender's domain is not a domain name; address literals are not accepted",
+);
+static RECIPIENT_NO_DOMAIN: FixedReply = FixedReply::new(
+    553,
+    (5, 1, 3),
+    "the recipient's domain is not a domain name; address literals are not accepted",
+);

@@ -20,8 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::accounts::secret::Verifier;
 use crate::accounts::Directory;
+use crate::accounts::secret::Verifier;
 use crate::clock::Clock;
 use crate::doors::Exits;
 use crate::gate::Gate;
@@ -95,7 +95,12 @@ impl Door {
         stop: watch::Receiver<bool>,
     ) {
         let Some(_place) = admission.admit(peer.ip()) else {
-            return lines::say_and_close(&mut socket, &conversation::TOO_MANY_CONNECTIONS.reply(), &self.limits).await;
+            return lines::say_and_close(
+                &mut socket,
+                &conversation::TOO_MANY_CONNECTIONS.reply(),
+                &self.limits,
+            )
+            .await;
         };
         metrics::gauge!("countersign_sessions").increment(1.0);
         if let Err(error) = self.converse(socket, peer, stop).await {

@@ -4,7 +4,7 @@
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::ledger::{Kind, Leaf};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -36,6 +36,25 @@ pub enum Payload {
     Opened(Value),
     /// It was erased; that there was an entry stays.
     Erased,
+}
+
+impl Entry {
+    /// The entry as `explain --json` prints it; an erased payload is null.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let kind = match self.kind {
+            Kind::Ruling => "ruling",
+            Kind::Outcome => "outcome",
+            Kind::Command => "command",
+        };
+        let payload = match &self.payload {
+            Payload::Opened(value) => value.clone(),
+            Payload::Erased => Value::Null,
+        };
+        json!({
+            "ref": self.reference, "account": self.account, "kind": kind, "idx": self.index, "at": self.at, "payload": payload,
+        })
+    }
 }
 
 /// Every entry of a ref, oldest first: the ruling, then what became of it. Refs are unique within an

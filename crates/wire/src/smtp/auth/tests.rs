@@ -87,6 +87,8 @@ fn login_takes_the_name_with_the_command() {
     let exchange = asked(begin(Mechanism::Login, "dGlt"));
     assert_eq!(exchange.challenge(), Reply::new(334, None, "UGFzc3dvcmQ6"));
     assert_eq!(exchange.answer(b""), Err(AuthError::Empty));
+    let nul = STANDARD.encode("pa\0ss");
+    assert_eq!(asked(begin(Mechanism::Login, "dGlt")).answer(nul.as_bytes()), Err(AuthError::Malformed));
 }
 
 #[test]

@@ -91,6 +91,8 @@ fn malformed_values() {
     }
     assert!(mail(&format!(" ENVID={}", "a".repeat(100))).is_ok());
     assert!(mail(&format!(" ENVID={}", "a".repeat(101))).is_err());
+    assert!(rcpt(&format!(" ORCPT=rfc822;{}", "a".repeat(493))).is_ok());
+    assert!(rcpt(&format!(" ORCPT=rfc822;{}", "a".repeat(494))).is_err());
     for text in [
         " NOTIFY=",
         " NOTIFY=NEVER,DELAY",

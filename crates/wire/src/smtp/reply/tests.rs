@@ -49,10 +49,16 @@ fn long_text_is_wrapped_at_word_ends() {
 #[test]
 fn a_word_longer_than_the_line_is_cut() {
     let limits = Limits { reply_line: 64, ..Limits::default() };
-    let mut out = Vec::new();
-    Reply::new(550, None, &"x".repeat(100)).write(&mut out, &limits);
-    let expected = format!("550-{}\r\n550 {}\r\n", "x".repeat(58), "x".repeat(42));
-    assert_eq!(String::from_utf8(out).unwrap(), expected);
+    let lines = |text: &str| {
+        let mut out = Vec::new();
+        Reply::new(550, None, text).write(&mut out, &limits);
+        String::from_utf8(out).unwrap()
+    };
+    let x = |count: usize| "x".repeat(count);
+    assert_eq!(lines(&x(58)), format!("550 {}\r\n", x(58)));
+    assert_eq!(lines(&x(59)), format!("550-{}\r\n550 x\r\n", x(58)));
+    assert_eq!(lines(&format!("{} y", x(58))), format!("550-{}\r\n550 y\r\n", x(58)));
+    assert_eq!(lines(&format!(" {}", x(60))), format!("550- {}\r\n550 xxx\r\n", x(57)));
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn authentication_outlives_rset_and_ehlo() {
 #[test]
 fn inside_data_and_after_the_end_nothing_is_allowed() {
     let inside = after(relay(), true, &[EHLO, MAIL, Event::RcptAccepted, Event::DataStarted]);
-    let closed = after(relay(), true, &[EHLO, Event::Closed, EHLO, MAIL]);
+    let closed = after(relay(), true, &[EHLO, Event::Closed, EHLO, Event::TlsStarted, MAIL]);
     assert_eq!(closed.state(), State::Closed);
     for line in ["NOOP", "RSET", "QUIT", "EHLO a", "MAIL FROM:<>", "DATA", "XCLIENT"] {
         assert_eq!(code(&inside, line), "503 5.5.1");

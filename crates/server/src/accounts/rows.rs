@@ -1,0 +1,297 @@
+//! The tables of accounts. Reading gives words; changing gives `Write`s that ride with a leaf.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use countersign_core::address::Domain;
+use countersign_core::ids::AccountId;
+use countersign_core::request::{Gate, Mode};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::account::{Account, Blocked, Credential, OwnedDomain};
+use super::file::{AccountSpec, AccountsFile, CredentialKind, Scope};
+use super::pattern::Pattern;
+use crate::store::{Store, StoreError, Value, Write};
+
+/// An account with its domains.
+pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account>, StoreError> {
+    let row = sqlx::query("SELECT * FROM accounts WHERE account_id = $1").bind(id.as_str());
+    let Some(row) = row.fetch_optional(store.readers()).await? else { return Ok(None) };
+    let domains =
+        sqlx::query("SELECT * FROM account_domains WHERE account_id = $1 ORDER BY domain").bind(id.as_str());
+    let domains = domains.fetch_all(store.readers()).await?;
+    let spf =
+        sqlx::query("SELECT domain, passed_at FROM account_spf WHERE account_id = $1").bind(id.as_str());
+    let mut spf_passed = HashMap::new();
+    for passed in spf.fetch_all(store.readers()).await? {
+        if let Ok(domain) = Domain::parse(&passed.try_get::<String, _>("domain")?) {
+            spf_passed.insert(domain, time(passed.try_get("passed_at")?));
+        }
+    }
+    let reason: Option<String> = row.try_get("blocked_reason")?;
+    let at: Option<i64> = row.try_get("blocked_at")?;
+    Ok(Some(Account {
+        id: id.clone(),
+        name: row.try_get("name")?,
+        tier: row.try_get("tier")?,
+        mode: mode(row.try_get("mode")?),
+        mode_set: mode(row.try_get("mode_set")?),
+        upstream: row.try_get("upstream")?,
+        networks: networks(&row)?,
+        domains: domains.iter().map(domain).collect::<Result<_, _>>()?,
+        blocked: at.map(|at| Blocked { reason: reason.unwrap_or_default(), at: time(at) }),
+        spf_passed,
+    }))
+}
+
+/// A credential by its login.
+pub(super) async fn credential(store: &Store, login: &str) -> Result<Option<Credential>, StoreError> {
+    let row = sqlx::query("SELECT * FROM account_credentials WHERE login = $1 AND kind = 'smtp'").bind(login);
+    let Some(row) = row.fetch_optional(store.readers()).await? else { return Ok(None) };
+    let account: String = row.try_get("account_id")?;
+    Ok(Some(Credential {
+        login: row.try_get("login")?,
+        account: AccountId::parse(&account).map_err(|error| damaged(&error))?,
+        hash: row.try_get("hash")?,
+        networks: networks(&row)?,
+        expires: row.try_get::<Option<i64>, _>("expires_at")?.map(time),
+    }))
+}
+
+/// All ids, in order.
+pub(super) async fn ids(store: &Store) -> Result<Vec<AccountId>, StoreError> {
+    let rows =
+        sqlx::query("SELECT account_id FROM accounts ORDER BY account_id").fetch_all(store.readers()).await?;
+    let id =
+        |row: &SqliteRow| AccountId::parse(&row.try_get::<String, _>(0)?).map_err(|error| damaged(&error));
+    rows.iter().map(id).collect()
+}
+
+/// The mode that was set for a gate.
+pub(super) async fn gate_mode(store: &Store, gate: Gate) -> Result<Option<Mode>, StoreError> {
+    let row = sqlx::query("SELECT mode FROM gate_modes WHERE gate = $1").bind(gate.name());
+    let row = row.fetch_optional(store.readers()).await?;
+    Ok(row.map(|row| row.try_get("mode")).transpose()?.and_then(|word: String| mode(Some(word))))
+}
+
+/// A number that grows with every change.
+pub(super) async fn version(store: &Store) -> Result<i64, StoreError> {
+    let row = sqlx::query("SELECT version FROM changes WHERE scope = 'accounts'");
+    let row = row.fetch_optional(store.readers()).await?;
+    Ok(row.map(|row| row.try_get("version")).transpose()?.unwrap_or(0))
+}
+
+/// What a file of accounts changes. Nothing is deleted unless `prune`: then what it does not name.
+/// `hashes` are those of the secrets that it names, by login.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn plan_apply(
+    store: &Store,
+    file: &AccountsFile,
+    hashes: &BTreeMap<String, String>,
+    at: Timestamp,
+    prune: bool,
+) -> Result<Vec<Write>, StoreError> {
+    let mut writes = if prune { pruned(store, file).await? } else { vec![] };
+    for account in &file.accounts {
+        writes.push(upsert(account, at));
+        writes.extend(account.domains.iter().map(|domain| upsert_domain(account, domain, at)));
+        writes.extend(account.credentials.iter().map(|credential| {
+            let hash = hashes.get(&credential.login).map_or("", String::as_str);
+            upsert_credential(account, credential, hash)
+        }));
+    }
+    writes.push(changed());
+    Ok(writes)
+}
+
+async fn pruned(store: &Store, file: &AccountsFile) -> Result<Vec<Write>, StoreError> {
+    let named: BTreeMap<&AccountId, &AccountSpec> =
+        file.accounts.iter().map(|spec| (&spec.id, spec)).collect();
+    let mut writes = Vec::new();
+    for id in ids(store).await? {
+        let Some(spec) = named.get(&id) else {
+            writes.extend(
+                DELETE_ACCOUNT.iter().map(|statement| Write::new(statement, vec![Value::text(id.as_str())])),
+            );
+            continue;
+        };
+        let domains: BTreeSet<&str> = spec.domains.iter().map(|domain| domain.name.as_str()).collect();
+        let logins: BTreeSet<&str> =
+            spec.credentials.iter().map(|credential| credential.login.as_str()).collect();
+        for (select, delete, kept) in [(DOMAINS, DELETE_DOMAIN, domains), (LOGINS, DELETE_LOGIN, logins)] {
+            for row in sqlx::query(select).bind(id.as_str()).fetch_all(store.readers()).await? {
+                let name: String = row.try_get(0)?;
+                if !kept.contains(name.as_str()) {
+                    writes.push(Write::new(delete, vec![Value::text(id.as_str()), Value::text(name)]));
+                }
+            }
+        }
+    }
+    Ok(writes)
+}
+
+fn upsert(spec: &AccountSpec, at: Timestamp) -> Write {
+    let text = |value: Option<String>| Value::or_null(value.map(Value::text));
+    Write::new(
+        "INSERT INTO accounts (account_id, name, tier, mode, upstream, networks, owner_email, spec, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, '{}', $8) ON CONFLICT (account_id) DO UPDATE SET name = $2, tier = $3, \
+         mode = $4, upstream = $5, networks = $6, owner_email = $7, updated_at = $8",
+        vec![
+            Value::text(spec.id.as_str()),
+            Value::text(&spec.name),
+            text(spec.tier.map(|tier| tier.to_string())),
+            text(spec.mode.map(|mode| mode.name().to_owned())),
+            text(spec.upstream.clone()),
+            Value::text(json_of(&spec.networks)),
+            text(spec.owner_email.as_ref().map(ToString::to_string)),
+            Value::time(at),
+        ],
+    )
+}
+
+fn upsert_domain(account: &AccountSpec, spec: &super::file::DomainSpec, at: Timestamp) -> Write {
+    let text = |value: Option<&Pattern>| Value::or_null(value.map(|pattern| Value::text(pattern.as_str())));
+    let proof = |value: Value| Value::or_null(spec.proved.then_some(value));
+    Write::new(
+        "INSERT INTO account_domains (account_id, domain, subdomains, from_local, from_name, proved_at, proof) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account_id, domain) DO UPDATE SET subdomains = $3, \
+         from_local = $4, from_name = $5, proved_at = COALESCE($6, account_domains.proved_at), \
+         proof = COALESCE($7, account_domains.proof)",
+        vec![
+            Value::text(account.id.as_str()),
+            Value::text(spec.name.as_str()),
+            Value::int(i64::from(spec.scope == Scope::Subdomains)),
+            text(spec.from_local.as_ref()),
+            text(spec.from_name.as_ref()),
+            proof(Value::time(at)),
+            proof(Value::text("trusted")),
+        ],
+    )
+}
+
+fn upsert_credential(account: &AccountSpec, spec: &super::file::CredentialSpec, hash: &str) -> Write {
+    let kind = match spec.kind {
+        CredentialKind::Smtp => "smtp",
+        CredentialKind::Api => "api",
+    };
+    Write::new(
+        "INSERT INTO account_credentials (account_id, login, kind, hash, networks, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, login) DO UPDATE SET kind = $3, \
+         hash = CASE WHEN $4 = '' THEN account_credentials.hash ELSE $4 END, networks = $5, expires_at = $6",
+        vec![
+            Value::text(account.id.as_str()),
+            Value::text(&spec.login),
+            Value::text(kind),
+            Value::text(hash),
+            Value::text(json_of(&spec.networks)),
+            Value::or_null(spec.expires.map(Value::time)),
+        ],
+    )
+}
+
+/// Stops an account.
+#[must_use]
+pub fn block(id: &AccountId, reason: &str, at: Timestamp) -> Vec<Write> {
+    let set = "UPDATE accounts SET blocked_reason = $2, blocked_at = $3 WHERE account_id = $1";
+    vec![
+        Write::new(set, vec![Value::text(id.as_str()), Value::text(reason), Value::time(at)]).rows(1),
+        changed(),
+    ]
+}
+
+/// Lets an account act again.
+#[must_use]
+pub fn unblock(id: &AccountId) -> Vec<Write> {
+    let set = "UPDATE accounts SET blocked_reason = NULL, blocked_at = NULL WHERE account_id = $1";
+    vec![Write::new(set, vec![Value::text(id.as_str())]).rows(1), changed()]
+}
+
+/// Sets the mode of an account; it wins over what `apply` says.
+#[must_use]
+pub fn set_account_mode(id: &AccountId, mode: Mode) -> Vec<Write> {
+    let set = "UPDATE accounts SET mode_set = $2 WHERE account_id = $1";
+    vec![Write::new(set, vec![Value::text(id.as_str()), Value::text(mode.name())]).rows(1), changed()]
+}
+
+/// Sets the mode of a gate; it wins over the configuration.
+#[must_use]
+pub fn set_gate_mode(gate: Gate, mode: Mode) -> Vec<Write> {
+    let set =
+        "INSERT INTO gate_modes (gate, mode) VALUES ($1, $2) ON CONFLICT (gate) DO UPDATE SET mode = $2";
+    vec![Write::new(set, vec![Value::text(gate.name()), Value::text(mode.name())]), changed()]
+}
+
+/// Remembers that SPF passed for a domain that an account wrote as.
+#[must_use]
+pub fn passed_spf(id: &AccountId, domain: &Domain, at: Timestamp) -> Write {
+    Write::new(
+        "INSERT INTO account_spf (account_id, domain, passed_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (account_id, domain) DO UPDATE SET passed_at = $3",
+        vec![Value::text(id.as_str()), Value::text(domain.as_str()), Value::time(at)],
+    )
+}
+
+/// Tells every node that something changed.
+#[must_use]
+pub(super) fn changed() -> Write {
+    Write::new(
+        "INSERT INTO changes (scope, version) VALUES ('accounts', 1) \
+         ON CONFLICT (scope) DO UPDATE SET version = changes.version + 1",
+        vec![],
+    )
+}
+
+fn domain(row: &SqliteRow) -> Result<OwnedDomain, StoreError> {
+    let pattern = |name: &str| match row.try_get::<Option<String>, _>(name)? {
+        Some(text) => Pattern::parse(&text).map(Some).map_err(|error| damaged(&error)),
+        None => Ok(None),
+    };
+    Ok(OwnedDomain {
+        domain: Domain::parse(&row.try_get::<String, _>("domain")?).map_err(|error| damaged(&error))?,
+        subdomains: row.try_get::<i64, _>("subdomains")? != 0,
+        from_local: pattern("from_local")?,
+        from_name: pattern("from_name")?,
+        proved: row.try_get::<Option<i64>, _>("proved_at")?.is_some(),
+    })
+}
+
+fn networks(row: &SqliteRow) -> Result<Vec<IpNet>, StoreError> {
+    let text: String = row.try_get("networks")?;
+    // A list that cannot be read must not become "anywhere".
+    serde_json::from_str(&text).map_err(|error| damaged(&error))
+}
+
+fn json_of(networks: &[IpNet]) -> String {
+    serde_json::to_string(networks).unwrap_or_else(|_| "[]".to_owned())
+}
+
+fn mode(word: Option<String>) -> Option<Mode> {
+    match word.as_deref() {
+        Some("observe") => Some(Mode::Observe),
+        Some("enforce") => Some(Mode::Enforce),
+        _ => None,
+    }
+}
+
+fn time(us: i64) -> Timestamp {
+    Timestamp::from_microsecond(us).unwrap_or_default()
+}
+
+fn damaged(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}
+
+const DOMAINS: &str = "SELECT domain FROM account_domains WHERE account_id = $1";
+const DELETE_DOMAIN: &str = "DELETE FROM account_domains WHERE account_id = $1 AND domain = $2";
+const LOGINS: &str = "SELECT login FROM account_credentials WHERE account_id = $1";
+const DELETE_LOGIN: &str = "DELETE FROM account_credentials WHERE account_id = $1 AND login = $2";
+const DELETE_ACCOUNT: [&str; 4] = [
+    "DELETE FROM account_credentials WHERE account_id = $1",
+    "DELETE FROM account_domains WHERE account_id = $1",
+    "DELETE FROM account_spf WHERE account_id = $1",
+    "DELETE FROM accounts WHERE account_id = $1",
+];
