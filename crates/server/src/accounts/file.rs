@@ -18,6 +18,7 @@ use crate::config::document;
 use crate::config::network::parse_network;
 use crate::config::notes::{ConfigError, Noted, Notes};
 use crate::config::reader::Reader;
+use crate::config::value::quoted;
 
 /// A whole file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -251,27 +252,23 @@ pub enum Role {
 pub(super) fn read_accounts(root: Reader<'_>, trust_proof: bool) -> Result<Vec<AccountSpec>, Noted> {
     let accounts = root.each("account", |account| AccountSpec::read(account, trust_proof));
     let tables = root.tables("account")?;
-    let ids = tables.iter().filter_map(|account| Some((*account, "id", account.text("id").ok()??)));
-    once("account", ids)?;
-    let credentials = tables.iter().filter_map(|account| account.tables("credential").ok()).flatten();
-    let logins =
-        credentials.filter_map(|credential| Some((credential, "login", credential.text("login").ok()??)));
-    once("login", logins)?;
-    accounts
+    let credentials: Vec<Reader<'_>> =
+        tables.iter().filter_map(|account| account.tables("credential").ok()).flatten().collect();
+    let ids = once("account", "id", &tables);
+    let logins = once("login", "login", &credentials);
+    ids.and(logins).and(accounts)
 }
 
 /// Notes every name that is there a second time.
-fn once<'t>(
-    what: &str,
-    named: impl Iterator<Item = (Reader<'t>, &'static str, &'t str)>,
-) -> Result<(), Noted> {
+fn once(what: &str, key: &str, tables: &[Reader<'_>]) -> Result<(), Noted> {
     let mut seen: BTreeMap<&str, String> = BTreeMap::new();
     let mut noted = Ok(());
-    for (table, key, name) in named {
+    for table in tables {
+        let Ok(Some(name)) = table.text(key) else { continue };
         match seen.get(name) {
             Some(first) => {
-                noted =
-                    Err(table.wrong(key, &format!("is `{name}`: that {what} is already there, at {first}")));
+                let why = format!("is {}: that {what} is already there, at {first}", quoted(name));
+                noted = Err(table.wrong(key, &why));
             }
             None => {
                 seen.insert(name, table.place(key));

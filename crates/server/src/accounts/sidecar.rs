@@ -64,7 +64,9 @@ impl ReversePath {
         let bare = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text);
         match bare {
             "" => Ok(Self::Null),
-            _ => EmailAddress::parse(bare).map(Self::Mailbox).map_err(|error| error.to_string()),
+            _ => EmailAddress::parse(bare)
+                .map(Self::Mailbox)
+                .map_err(|error| format!("an address or `<>` is allowed: {error}")),
         }
     }
 }

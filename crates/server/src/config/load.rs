@@ -10,6 +10,7 @@ use countersign_core::request::Mode;
 use super::checked::Config;
 use super::document;
 use super::environment::overlay;
+use super::network::parse_own_name;
 use super::notes::{ConfigError, Notes};
 use super::origin::Origin;
 use super::reader::Reader;
@@ -103,7 +104,8 @@ pub(super) fn read(
     let mut table = parsed.as_ref().map_or_else(|_| empty(&file), Table::clone);
     overlay(&mut table, SECTIONS, environment, &notes);
     settle(&mut table, machine);
-    let config = parsed.and(Config::read(Reader::new(&table, &notes)));
+    let checked = Config::read(Reader::new(&table, &notes));
+    let config = parsed.and(checked);
     let (config, mut warnings) = notes.settle(config)?;
     warnings.extend(config.oddities());
     Ok(Loaded { config, warnings, path, table })
@@ -118,7 +120,7 @@ fn settle(table: &mut Table, machine: &Machine) {
     let dotted = machine.name.as_deref().filter(|name| name.contains('.'));
     if let (Some(name), Some(server)) = (dotted, table.table_mut("server", Kind::Table(&[])))
         && !server.entries.contains_key("hostname")
-        && super::network::parse_host(name).is_ok()
+        && parse_own_name(name).is_ok()
     {
         server.set("hostname", Value::Text(name.to_owned()), Origin::Default);
     }

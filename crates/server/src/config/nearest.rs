@@ -2,18 +2,23 @@
 //! Called for wrong keys, values and environment variables.
 
 /// The candidate nearest to `word`, when it is near enough to have been meant.
+/// Backticks and brackets around words do not count.
 pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let word: String = word.chars().take(LONGEST).collect::<String>().to_ascii_lowercase();
+    let word: String = bare(word).chars().take(LONGEST).collect();
     candidates
         .into_iter()
         .map(|candidate| (distance(&word, candidate), candidate))
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= (bare(candidate).len().max(word.len()) / 3).max(1))
         .map(|(_, candidate)| candidate)
 }
 
 fn distance(word: &str, candidate: &str) -> usize {
-    strsim::damerau_levenshtein(word, &candidate.to_ascii_lowercase())
+    strsim::damerau_levenshtein(&word.to_ascii_lowercase(), &bare(candidate).to_ascii_lowercase())
+}
+
+fn bare(word: &str) -> &str {
+    word.trim_matches(['`', '[', ']'])
 }
 
 /// The end of a sentence about a wrong word: the nearest one, else all of them.

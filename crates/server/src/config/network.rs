@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use countersign_core::address::Domain;
 use ipnet::IpNet;
 
 /// Reads a network; a bare address is a network of one.
@@ -43,6 +44,14 @@ pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 /// Whether only this machine can reach what listens there.
 pub(crate) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
+}
+
+/// Reads a name that we call ourselves in greetings and EHLO.
+pub(crate) fn parse_own_name(text: &str) -> Result<String, String> {
+    match Domain::parse(text) {
+        Ok(name) => Ok(name.as_str().to_owned()),
+        Err(error) => Err(format!("a host name is allowed, as in `gate.example`: {error}")),
+    }
 }
 
 /// Reads a host name or an address, as a URL has it, with its brackets cut off.

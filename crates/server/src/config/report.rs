@@ -11,7 +11,7 @@ use super::send::{Listener, ListenerKind, ListenerTls};
 use super::server::StoreUrl;
 use super::upstream::Upstream;
 
-/// One sentence a line.
+/// One sentence a line. Warnings are not repeated: every command says them.
 #[must_use]
 pub fn check_report(loaded: &Loaded) -> String {
     let config = &loaded.config;
@@ -29,7 +29,6 @@ pub fn check_report(loaded: &Loaded) -> String {
     lines.push(dns(config));
     lines.push(keeping(config));
     lines.push(format!("shows /healthz, /readyz and /metrics on {}", config.metrics));
-    lines.extend(loaded.warnings.iter().map(|warning| format!("warning: {warning}")));
     if let Err(error) = config.fit_to_serve() {
         lines.extend(error.to_string().lines().map(|line| format!("`serve` would not start: {line}")));
     }

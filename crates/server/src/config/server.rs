@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use countersign_core::address::EmailAddress;
 use countersign_core::ids::AccountId;
 
-use super::network::parse_host;
+use super::network::{parse_host, parse_own_name};
 use super::notes::Noted;
 use super::reader::Reader;
 
@@ -29,7 +29,7 @@ pub struct Server {
 
 impl Server {
     pub(super) fn read(server: Reader<'_>) -> Result<Self, Noted> {
-        let hostname = server.required("hostname", parse_host);
+        let hostname = server.required("hostname", parse_own_name);
         let data_dir = server.file("data_dir");
         let public_url = server.optional("public_url", parse_public_url);
         let root_key_file = server.file("root_key_file");

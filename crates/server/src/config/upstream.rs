@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use ipnet::{IpAddrRange, IpNet, Ipv4AddrRange, Ipv6AddrRange};
 
-use super::network::{parse_host, parse_network};
+use super::network::{parse_host, parse_network, parse_own_name};
 use super::notes::Noted;
 use super::reader::Reader;
 
@@ -40,7 +40,7 @@ impl Upstream {
         let egress = upstream.list("egress", parse_egress);
         let auth_file = upstream.file("auth_file");
         let tls_verify = upstream.flag("tls_verify");
-        let helo = upstream.optional("helo", parse_host);
+        let helo = upstream.optional("helo", parse_own_name);
         let xclient = upstream.flag("xclient");
         let pool = upstream.count("pool");
         Ok(Self {

@@ -120,3 +120,23 @@ proptest! {
         let _ = AuthResults::parse(&name);
     }
 }
+
+#[test]
+fn every_sidecar_of_our_test_mail_is_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/mail");
+    let mut read = 0;
+    for folder in ["hostile", "legal"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                match Sidecar::parse(&std::fs::read_to_string(&path).unwrap(), &path) {
+                    Ok(sidecar) => assert!(sidecar.account.is_some(), "{}", path.display()),
+                    // A reverse path that no door lets in cannot be judged either.
+                    Err(error) => assert!(error.to_string().contains("`mail_from` is "), "{error}"),
+                }
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 50, "{read} sidecars");
+}

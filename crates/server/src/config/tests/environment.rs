@@ -33,9 +33,9 @@ fn a_variable_wins_over_the_file() {
 #[test]
 fn a_text_need_not_be_quoted_even_when_it_looks_like_something_else() {
     let loaded =
-        with("", &[("COUNTERSIGN_SERVER__HOSTNAME", "123"), ("COUNTERSIGN_DNS__RESOLVERS", "192.0.2.1")]);
+        with("", &[("COUNTERSIGN_SERVER__DATA_DIR", "123"), ("COUNTERSIGN_DNS__RESOLVERS", "192.0.2.1")]);
     let config = loaded.unwrap().config;
-    assert_eq!(config.server.hostname, "123");
+    assert_eq!(config.server.data_dir, PathBuf::from("123"));
     assert_eq!(config.dns.resolvers, Resolvers::List(vec!["192.0.2.1:53".parse().unwrap()]));
 }
 

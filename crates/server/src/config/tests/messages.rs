@@ -143,8 +143,8 @@ fn wrong_words_name_those_that_are_allowed() {
         wrong("[server]\npublic_url = \"gate.example\"\nhostname = \"a b\""),
         "/etc/x.toml:2: `public_url` in [server] is `gate.example`: an address is allowed, as in \
          `https://gate.example`\n\
-         /etc/x.toml:3: `hostname` in [server] is `a b`: a host name or an address is allowed, as in \
-         `mx1.example.com`"
+         /etc/x.toml:3: `hostname` in [server] is `a b`: a host name is allowed, as in `gate.example`: domain \
+         `a b` has a character that no mail domain may have, or is no valid IDNA name"
     );
 }
 

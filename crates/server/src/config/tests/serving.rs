@@ -1,5 +1,7 @@
 //! What a server needs beyond a right configuration.
 
+use countersign_core::ids::AccountId;
+
 use super::*;
 
 fn unfit(text: &str) -> String {
@@ -100,18 +102,9 @@ upstream `default`: `xclient` is not built yet";
     let warned: Vec<String> =
         expected.lines().map(|line| format!("{line}: `serve` does not start with it")).collect();
     assert_eq!(loaded.warnings, warned);
-    assert_eq!(loaded.config.send.listeners[0].account_from, AccountFrom::Account("acme".parse_id()));
+    let acme = AccountId::parse("acme").unwrap();
+    assert_eq!(loaded.config.send.listeners[0].account_from, AccountFrom::Account(acme));
     assert_eq!(loaded.config.send.listeners[1].account_from, AccountFrom::Header("X-Account".to_owned()));
-}
-
-trait ParseId {
-    fn parse_id(&self) -> countersign_core::ids::AccountId;
-}
-
-impl ParseId for str {
-    fn parse_id(&self) -> countersign_core::ids::AccountId {
-        countersign_core::ids::AccountId::parse(self).unwrap()
-    }
 }
 
 #[test]
