@@ -12,4 +12,4 @@ pub mod message;
 pub mod policy;
 pub mod reason;
 pub mod request;
-// pub mod spf;
+pub mod spf;

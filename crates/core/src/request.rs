@@ -32,11 +32,22 @@ impl Request {
     /// The digest of exactly this: a permit for another message or command does not fit.
     #[must_use]
     pub fn about(&self) -> About {
+        let message = |asked: &Submission| About::message(&asked.envelope, asked.message.bytes());
         match &self.ask {
-            Ask::Send(submission) => About::message(&submission.envelope, submission.message.bytes()),
-            Ask::Command(command) => command
-                .about
-                .unwrap_or_else(|| About::command(command.verb.name(), &command.object, &command.arguments)),
+            Ask::Send(submission) => message(submission),
+            Ask::Command(command) => match &command.message {
+                Some(held) => message(held),
+                None => About::command(command.verb.name(), &command.object, &command.arguments),
+            },
+        }
+    }
+
+    /// The message that is asked about, if it is about one.
+    #[must_use]
+    pub fn submission(&self) -> Option<&Submission> {
+        match &self.ask {
+            Ask::Send(submission) => Some(submission),
+            Ask::Command(command) => command.message.as_deref(),
         }
     }
 
@@ -121,8 +132,8 @@ pub struct Command {
     pub object: String,
     /// With which arguments, in a canonical form.
     pub arguments: String,
-    /// The message it is about, when it lets one pass.
-    pub about: Option<About>,
+    /// The held message that it is about; its ruling permits acts on exactly this message.
+    pub message: Option<Box<Submission>>,
 }
 
 /// The commands there are.

@@ -195,7 +195,7 @@ fn command(verb: Verb, actor: Option<&str>) -> Command {
         Some("clock") => Actor::Clock,
         other => Actor::Staff(other.unwrap_or("ana").to_owned()),
     };
-    Command { verb, actor, object: "x".to_owned(), arguments: String::new(), about: None }
+    Command { verb, actor, object: "x".to_owned(), arguments: String::new(), message: None }
 }
 
 fn evidence(kind: &str, text: &str, at: Timestamp) -> Evidence {

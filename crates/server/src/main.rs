@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `countersign`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    countersign::cli::run()
+}

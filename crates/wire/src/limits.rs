@@ -29,6 +29,11 @@ pub struct Limits {
     pub commands: usize,
     /// Octets of one line of a reply that we write. RFC 5321 4.5.3.1.5 allows 512 with CRLF.
     pub reply_line: usize,
+    /// Octets of one reply line of an upstream including CRLF. RFC 5321 4.5.3.1.5 says 512, and
+    /// real servers exceed it.
+    pub upstream_reply_line: usize,
+    /// Lines of one reply of an upstream: a hostile one could send continuation lines for ever.
+    pub upstream_reply_lines: usize,
 }
 
 impl Default for Limits {
@@ -46,6 +51,8 @@ impl Default for Limits {
             recipients: 1000,
             commands: 1000,
             reply_line: 500,
+            upstream_reply_line: 2048,
+            upstream_reply_lines: 100,
         }
     }
 }

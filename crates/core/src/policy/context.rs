@@ -55,19 +55,19 @@ fn record<const N: usize>(pairs: [(&str, &str); N]) -> RestrictedExpression {
 
 fn about(dossier: &Dossier) -> Vec<(String, RestrictedExpression)> {
     let request = dossier.request();
-    let (actor, author, recipients, bytes) = match &request.ask {
-        Ask::Send(s) => {
-            let author =
-                s.message.from().map(|mailbox| mailbox.address.domain().to_string()).unwrap_or_default();
-            ("credential", author, s.envelope.recipients.len(), s.message.bytes().len())
-        }
-        Ask::Command(command) => (command.actor.class(), String::new(), 0, 0),
+    let actor = match &request.ask {
+        Ask::Send(_) => "credential",
+        Ask::Command(command) => command.actor.class(),
     };
+    let message = request.submission();
+    let author = message.and_then(|s| s.message.from().ok()).map(|m| m.address.domain().to_string());
+    let recipients = message.map_or(0, |s| s.envelope.recipients.len());
+    let bytes = message.map_or(0, |s| s.message.bytes().len());
     let number = |n: usize| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));
     vec![
         ("account".to_owned(), text(request.account.as_str())),
         ("actor".to_owned(), text(actor)),
-        ("author_domain".to_owned(), text(&author)),
+        ("author_domain".to_owned(), text(&author.unwrap_or_default())),
         ("recipients".to_owned(), number(recipients)),
         ("bytes".to_owned(), number(bytes)),
     ]

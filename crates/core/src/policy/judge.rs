@@ -197,7 +197,7 @@ fn missing(reasons: &[Cause], words: &Words) -> Vec<Missing> {
 
 fn base_words(request: &Request) -> Words {
     let mut words = Words::from([("account", request.account.to_string()), ("actor", request.actor())]);
-    if let Ask::Send(submission) = &request.ask {
+    if let Some(submission) = request.submission() {
         if let Some(ip) = submission.client.ip {
             words.insert("ip", ip.to_string());
         }

@@ -1,11 +1,13 @@
 //! Policy: what turns a dossier into a ruling, and the only place that makes one.
 //! The gate calls `Rules::rule`; doors call `refuse_bytes` for what is refused on the wire.
 
+mod budget;
 mod context;
 mod judge;
 mod rules;
 mod ruling;
 
+pub use budget::exceeded;
 pub use judge::{HoldAs, refuse_bytes};
 pub use rules::{PolicyError, Rules};
 pub use ruling::{Cause, Decision, How, Missing, Ruling};

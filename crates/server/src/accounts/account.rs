@@ -1,0 +1,134 @@
+//! An account as the gates see it: domains it has proved, credentials, networks, standing.
+//! The directory loads it; probes compare requests with it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use countersign_core::address::Domain;
+use countersign_core::ids::AccountId;
+use countersign_core::request::Mode;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use regex::Regex;
+use serde_json::{Value, json};
+
+/// A customer of the platform.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub id: AccountId,
+    pub name: String,
+    pub tier: Option<String>,
+    /// The mode that `apply` gave it.
+    pub mode: Option<Mode>,
+    /// The mode that `observe` or `enforce` gave it; it wins.
+    pub mode_set: Option<Mode>,
+    /// The name of its upstream; none is the first.
+    pub upstream: Option<String>,
+    /// From where it may inject; empty is anywhere.
+    pub networks: Vec<IpNet>,
+    pub domains: Vec<OwnedDomain>,
+    pub blocked: Option<Blocked>,
+    /// When SPF last passed, by author domain.
+    pub spf_passed: HashMap<Domain, Timestamp>,
+}
+
+/// Why and since when an account is stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// A domain that belongs to an account.
+#[derive(Debug, Clone)]
+pub struct OwnedDomain {
+    pub domain: Domain,
+    /// Whether the proof covers what lies below it.
+    pub subdomains: bool,
+    /// What local parts may be used; the whole must match.
+    pub from_local: Option<Regex>,
+    /// What display names may be used; the whole must match.
+    pub from_name: Option<Regex>,
+    pub proved: bool,
+}
+
+/// A login of an account.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub login: String,
+    pub account: AccountId,
+    /// Argon2id in PHC form.
+    pub hash: String,
+    /// From where it may be used; empty is anywhere.
+    pub networks: Vec<IpNet>,
+    pub expires: Option<Timestamp>,
+}
+
+impl Account {
+    /// An account of which nothing is known: it has proved nothing.
+    #[must_use]
+    pub fn unknown(id: AccountId) -> Self {
+        Self {
+            name: id.to_string(),
+            id,
+            tier: None,
+            mode: None,
+            mode_set: None,
+            upstream: None,
+            networks: vec![],
+            domains: vec![],
+            blocked: None,
+            spf_passed: HashMap::new(),
+        }
+    }
+
+    /// What `account show` prints.
+    #[must_use]
+    pub fn summary(&self) -> Value {
+        let domains: Vec<Value> = self
+            .domains
+            .iter()
+            .map(|own| json!({ "name": own.domain, "subdomains": own.subdomains, "proved": own.proved }))
+            .collect();
+        let blocked = self.blocked.as_ref().map(|b| json!({ "reason": b.reason, "at": b.at }));
+        json!({
+            "id": self.id,
+            "name": self.name,
+            "tier": self.tier,
+            "mode": self.own_mode(),
+            "upstream": self.upstream,
+            "networks": self.networks,
+            "domains": domains,
+            "blocked": blocked,
+        })
+    }
+
+    /// The account's own domain that covers a domain, exact ones before wider ones.
+    #[must_use]
+    pub fn covering(&self, domain: &Domain) -> Option<&OwnedDomain> {
+        let exact = self.domains.iter().find(|own| own.domain == *domain);
+        exact.or_else(|| {
+            let wider = self.domains.iter().filter(|own| own.subdomains && domain.is_subdomain_of(&own.domain));
+            wider.max_by_key(|own| own.domain.as_str().len())
+        })
+    }
+
+    /// Whether a domain is one that it has proved.
+    #[must_use]
+    pub fn has_proved(&self, domain: &Domain) -> bool {
+        self.covering(domain).is_some_and(|own| own.proved)
+    }
+
+    /// The mode of the account alone, if it has one.
+    #[must_use]
+    pub fn own_mode(&self) -> Option<Mode> {
+        self.mode_set.or(self.mode)
+    }
+}
+
+/// Whether an address is in one of the networks.
+#[must_use]
+pub fn within(networks: &[IpNet], ip: IpAddr) -> bool {
+    let plain = ip.to_canonical();
+    networks.iter().any(|network| network.contains(&plain))
+}

@@ -1,0 +1,136 @@
+//! The directory: accounts and logins, read through from the store and kept until something changes.
+//! Doors ask it who signs in; the gate asks it about the account.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use countersign_core::ids::AccountId;
+use countersign_core::request::{Gate, Mode};
+
+use super::account::{Account, Credential};
+use super::rows;
+use crate::store::{Store, StoreError};
+
+/// Accounts by id, credentials by login.
+#[derive(Clone)]
+pub struct Directory {
+    store: Option<Store>,
+    cache: Arc<Mutex<Cache>>,
+}
+
+#[derive(Default)]
+struct Cache {
+    accounts: HashMap<AccountId, Arc<Account>>,
+    logins: HashMap<String, Credential>,
+    modes: HashMap<Gate, Option<Mode>>,
+}
+
+impl Directory {
+    /// The accounts of a store.
+    #[must_use]
+    pub fn of_store(store: Store) -> Self {
+        Self { store: Some(store), cache: Arc::default() }
+    }
+
+    /// These accounts and no others: `check` without a store.
+    #[must_use]
+    pub fn fixed(accounts: Vec<Account>) -> Self {
+        let accounts = accounts.into_iter().map(|account| (account.id.clone(), Arc::new(account))).collect();
+        Self { store: None, cache: Arc::new(Mutex::new(Cache { accounts, ..Cache::default() })) }
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// When there is none of this id, or the store cannot be read.
+    pub async fn account(&self, id: &AccountId) -> Result<Arc<Account>, DirectoryError> {
+        if let Some(known) = self.cache().accounts.get(id) {
+            return Ok(Arc::clone(known));
+        }
+        let found = match &self.store {
+            Some(store) => rows::load(store, id).await?.map(Arc::new),
+            None => None,
+        };
+        let account = found.ok_or_else(|| DirectoryError::Unknown(id.to_string()))?;
+        self.cache().accounts.insert(id.clone(), Arc::clone(&account));
+        Ok(account)
+    }
+
+    /// The credential of a login, if there is one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn login(&self, login: &str) -> Result<Option<Credential>, DirectoryError> {
+        if let Some(known) = self.cache().logins.get(login) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(store) = &self.store else { return Ok(None) };
+        let found = rows::credential(store, login).await?;
+        if let Some(credential) = &found {
+            self.cache().logins.insert(login.to_owned(), credential.clone());
+        }
+        Ok(found)
+    }
+
+    /// The mode that `observe` or `enforce` gave a gate.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn gate_mode(&self, gate: Gate) -> Result<Option<Mode>, DirectoryError> {
+        if let Some(known) = self.cache().modes.get(&gate) {
+            return Ok(*known);
+        }
+        let Some(store) = &self.store else { return Ok(None) };
+        let mode = rows::gate_mode(store, gate).await?;
+        self.cache().modes.insert(gate, mode);
+        Ok(mode)
+    }
+
+    /// All account ids, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn ids(&self) -> Result<Vec<AccountId>, DirectoryError> {
+        match &self.store {
+            Some(store) => Ok(rows::ids(store).await?),
+            None => {
+                let mut ids: Vec<_> = self.cache().accounts.keys().cloned().collect();
+                ids.sort();
+                Ok(ids)
+            }
+        }
+    }
+
+    /// Forgets what it has kept: something changed.
+    pub fn forget(&self) {
+        if self.store.is_some() {
+            *self.cache() = Cache::default();
+        }
+    }
+
+    /// A number that changes with every change of an account.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn version(&self) -> Result<i64, DirectoryError> {
+        match &self.store {
+            Some(store) => Ok(rows::version(store).await?),
+            None => Ok(0),
+        }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why an account cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// No account of this id.
+    #[error("there is no account `{0}`")]
+    Unknown(String),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,123 @@
+//! Commands of staff, local operators and the clock, carried out: held mail released or ended, rows changed.
+
+use countersign_core::address::EmailAddress;
+use countersign_core::policy::Ruling;
+use countersign_core::request::{Command, Request, Submission, Verb};
+use countersign_wire::smtp::command::{Mail, Rcpt, Recipient};
+use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
+use countersign_wire::smtp::path::Path;
+use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
+use serde_json::json;
+
+use crate::acts::{Ending, Means, Reply, release};
+use crate::custody::{self, Held, State};
+use crate::net::{Transaction, Upstream};
+use crate::store::{self, Block, Durable, Ledger, Mismatch, Permit, Recorded, Release, Write};
+
+/// The rows that change together with the leaf.
+pub(super) fn plan(command: &Command, means: &Means) -> Vec<Write> {
+    match (command.verb, means) {
+        (Verb::HeldRelease, Means::Held { held, .. }) => {
+            vec![custody::claim(&held.account, held.reference, State::Held, State::Releasing)]
+        }
+        (Verb::HeldRefuse, Means::Held { held, .. }) => {
+            vec![custody::end(&held.account, held.reference, State::Held, State::Refused)]
+        }
+        (Verb::HeldExpire, Means::Held { held, .. }) => {
+            vec![custody::end(&held.account, held.reference, State::Held, State::Expired)]
+        }
+        (_, Means::Rows(writes)) => writes.clone(),
+        (_, Means::Held { .. } | Means::Letter { .. }) => vec![],
+    }
+}
+
+/// Carries a command out. What is only rows is done with its leaf; a release goes on to the upstream.
+pub(super) async fn perform(
+    recorded: Recorded<Durable>,
+    request: &Request,
+    command: &Command,
+    means: Means,
+    ledger: &Ledger,
+) -> Result<Reply, (Recorded<Durable>, Mismatch)> {
+    let about = request.about();
+    match (command.verb, &command.message, means) {
+        (Verb::HeldRelease, Some(submission), Means::Held { held, upstream }) => {
+            let permit = recorded.permit::<Release>(&about)?;
+            Ok(release_held(permit, submission, &held, upstream.as_deref(), ledger).await)
+        }
+        (Verb::AccountBlock, _, _) => recorded.permit::<Block>(&about).map(|permit| done(permit.ruling())),
+        (_, _, _) => recorded.permit::<store::Command>(&about).map(|permit| done(permit.ruling())),
+    }
+}
+
+fn done(ruling: &Ruling) -> Reply {
+    tracing::info!(actor = ruling.actor(), "ledger.ref" = %ruling.reference(), verb = ruling.action().name(), "done");
+    let smtp = SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), "done");
+    Reply { smtp, ruling: ruling.clone(), ending: Ending::Done, outcome: None }
+}
+
+/// Sends held mail. It is held again unless the upstream took it.
+async fn release_held(
+    permit: Permit<Release>,
+    submission: &Submission,
+    held: &Held,
+    upstream: Option<&Upstream>,
+    ledger: &Ledger,
+) -> Reply {
+    let ruling = permit.ruling().clone();
+    let sent = match upstream {
+        Some(upstream) => match open(submission, upstream).await {
+            Ok(outgoing) => release::pass_on(permit, submission, outgoing).await.map_err(|e| e.to_string()),
+            Err(why) => Err(why),
+        },
+        None => Err("the account's upstream is not configured".to_owned()),
+    };
+    let (result, says, write) = match &sent {
+        Ok(reply) if reply.is_positive() => (
+            "released",
+            reply.to_string(),
+            custody::end(&held.account, held.reference, State::Releasing, State::Released),
+        ),
+        Ok(reply) => ("held-again", reply.to_string(), back(held)),
+        Err(why) => ("held-again", why.clone(), back(held)),
+    };
+    let value = json!({ "ref": held.reference, "by": ruling.reference(), "result": result, "upstream": says });
+    if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![write]).await {
+        tracing::error!(%error, "ledger.ref" = %held.reference, result, "the outcome of a release is not recorded");
+    }
+    let mut reply = done(&ruling);
+    if result != "released" {
+        reply.ending = Ending::Upstream(says);
+    }
+    reply
+}
+
+fn back(held: &Held) -> Write {
+    custody::claim(&held.account, held.reference, State::Releasing, State::Held)
+}
+
+/// A transaction with every recipient accepted; one that is not accepted keeps the whole mail held.
+async fn open(submission: &Submission, upstream: &Upstream) -> Result<Transaction, String> {
+    let sender = submission.envelope.mail_from.as_ref().map(path).transpose()?;
+    let mut outgoing = upstream.begin().await.map_err(|e| e.to_string())?;
+    let mail = Mail { sender, parameters: MailParameters::default() };
+    let reply = outgoing.mail(&mail).await.map_err(|e| e.to_string())?;
+    if !reply.is_positive() {
+        outgoing.abandon().await;
+        return Err(reply.to_string());
+    }
+    for recipient in &submission.envelope.recipients {
+        let to = Recipient::Mailbox(path(recipient)?);
+        let rcpt = Rcpt { recipient: to, parameters: RcptParameters::default() };
+        let reply = outgoing.rcpt(&rcpt).await.map_err(|e| e.to_string())?;
+        if !reply.is_positive() {
+            outgoing.abandon().await;
+            return Err(format!("`{recipient}`: {reply}"));
+        }
+    }
+    Ok(outgoing)
+}
+
+fn path(address: &EmailAddress) -> Result<Path, String> {
+    Path::parse(&address.to_string()).map_err(|e| e.to_string())
+}

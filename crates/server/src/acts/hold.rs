@@ -1,0 +1,58 @@
+//! Hold: the message waits, with us (custody) or with the client (defer).
+//! Custody is sealed and durable in the same transaction as its leaf, before the 250.
+
+use countersign_core::policy::{How, Ruling};
+use countersign_core::request::Submission;
+use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
+use jiff::SignedDuration;
+
+use crate::acts::{Ending, Reply};
+use crate::custody::{self, HeldMail};
+use crate::seal::{Keys, SealError};
+use crate::store::{Hold, Permit, Write};
+
+/// What sealing needs.
+#[derive(Clone)]
+pub struct Sealer {
+    pub keys: Keys,
+    pub custody_days: u32,
+}
+
+impl Sealer {
+    /// The data that is tied to sealed mail: it opens for this account and this ref only.
+    #[must_use]
+    pub fn tie(ruling: &Ruling) -> Vec<u8> {
+        Self::tie_of(ruling.account().as_str(), ruling.reference().as_str())
+    }
+
+    /// As [`Sealer::tie`], from names.
+    #[must_use]
+    pub fn tie_of(account: &str, reference: &str) -> Vec<u8> {
+        format!("held\0{account}\0{reference}").into_bytes()
+    }
+}
+
+/// The row of mail that we keep.
+pub(super) async fn plan(ruling: &Ruling, submission: &Submission, sealer: &Sealer) -> Result<Write, SealError> {
+    let key = sealer.keys.of(ruling.account()).await?;
+    let bytes = submission.message.bytes();
+    let plain = HeldMail::encode(&submission.envelope, &submission.credential, bytes);
+    let sealed = key.seal(&Sealer::tie(ruling), &plain)?;
+    let kept = SignedDuration::from_hours(24 * i64::from(sealer.custody_days));
+    let until = ruling.at().checked_add(kept).unwrap_or(ruling.at());
+    Ok(custody::insert(ruling, &submission.envelope, bytes.len(), sealed, until))
+}
+
+/// Says that it waits. The transaction with the upstream ends with the means, unused.
+pub(super) fn perform(permit: Permit<Hold>) -> Reply {
+    let ruling = permit.ruling();
+    let codes: Vec<&str> = ruling.reasons().iter().map(|cause| cause.code).collect();
+    let how = ruling.how().unwrap_or(How::Defer);
+    tracing::info!("account.id" = %ruling.account(), "ledger.ref" = %ruling.reference(), how = how.word(), ?codes, "held");
+    let mut reply = Reply::of_ruling(ruling, Ending::Stopped);
+    if how == How::Custody {
+        let text = format!("held ref={}", ruling.reference());
+        reply.smtp = SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), &text);
+    }
+    reply
+}

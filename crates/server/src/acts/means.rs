@@ -1,0 +1,65 @@
+//! Means: what an act needs besides its permit. Doors hand them over with the request.
+
+use std::sync::Arc;
+
+use countersign_core::address::EmailAddress;
+use countersign_core::reason::Reason;
+use countersign_wire::smtp::reply::Reply;
+use serde::Serialize;
+
+use crate::custody::Held;
+use crate::net::{Transaction, Upstream};
+use crate::store::Write;
+
+/// What an act needs besides its permit.
+pub enum Means {
+    /// For a submission: the open transaction with the upstream, and the recipients that were refused.
+    Letter { outgoing: Option<Transaction>, refused: Vec<RefusedRecipient> },
+    /// For held mail: its row, and the upstream that would take it.
+    Held { held: Held, upstream: Option<Arc<Upstream>> },
+    /// For any other command: the rows that change.
+    Rows(Vec<Write>),
+}
+
+/// A recipient that was refused before the ruling.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusedRecipient {
+    address: String,
+    /// `us` or `upstream`.
+    by: &'static str,
+    reply: String,
+    reason: Option<&'static str>,
+}
+
+impl Means {
+    /// The recipients that were refused before the ruling.
+    #[must_use]
+    pub fn refused(&self) -> &[RefusedRecipient] {
+        match self {
+            Self::Letter { refused, .. } => refused,
+            Self::Held { .. } | Self::Rows(_) => &[],
+        }
+    }
+}
+
+impl RefusedRecipient {
+    /// By us, for a reason.
+    #[must_use]
+    pub fn by_us(address: &EmailAddress, reason: &'static Reason) -> Self {
+        let (code, enhanced) = reason.reply;
+        let reply = format!("{code} {enhanced} {}", reason.smtp);
+        Self { address: address.to_string(), by: "us", reply, reason: Some(reason.code) }
+    }
+
+    /// By the upstream, in its words.
+    #[must_use]
+    pub fn by_upstream(address: &EmailAddress, reply: &Reply) -> Self {
+        Self { address: address.to_string(), by: "upstream", reply: reply.to_string(), reason: None }
+    }
+
+    /// Whether we refused it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.by == "us"
+    }
+}

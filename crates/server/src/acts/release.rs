@@ -1,0 +1,91 @@
+//! Release: the message goes on, with our trace on top and not an octet of it changed.
+//! No permit, no release; the permit is about exactly these octets and these recipients.
+
+use countersign_core::evidence::{Finding, Kind};
+use countersign_core::policy::Ruling;
+use countersign_core::request::Submission;
+use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
+use serde_json::json;
+
+use crate::accounts;
+use crate::acts::{Ending, Means, Outcome, Reply};
+use crate::net::{Transaction, UpstreamError};
+use crate::store::{Permit, Release, Write};
+
+/// What is remembered when a message passes: SPF passed for its author's domain.
+pub(super) fn plan(ruling: &Ruling, submission: &Submission) -> Vec<Write> {
+    let passed = |e: &&countersign_core::evidence::Evidence| {
+        e.kind == Kind::Spf && e.finding == Finding::Pass && e.value.contains_key("remember")
+    };
+    match (ruling.evidence().iter().find(passed), submission.message.from()) {
+        (Some(_), Ok(mailbox)) => {
+            vec![accounts::passed_spf(ruling.account(), mailbox.address.domain(), ruling.at())]
+        }
+        _ => vec![],
+    }
+}
+
+/// Passes the message on through the transaction that its recipients opened.
+pub(super) async fn perform(permit: Permit<Release>, submission: &Submission, means: Means) -> Reply {
+    let ruling = permit.ruling().clone();
+    let Means::Letter { outgoing: Some(outgoing), .. } = means else {
+        return unreachable(&ruling, "no transaction with the upstream is open");
+    };
+    match pass_on(permit, submission, outgoing).await {
+        Ok(reply) => heard(&ruling, reply),
+        Err(error) => failed(&ruling, &error),
+    }
+}
+
+/// Sends the octets: trace header, then the message as judged.
+pub(super) async fn pass_on(
+    permit: Permit<Release>,
+    submission: &Submission,
+    outgoing: Transaction,
+) -> Result<SmtpReply, UpstreamError> {
+    let trace = trace(permit.ruling());
+    let octets = [trace.as_bytes(), submission.message.bytes()].concat();
+    outgoing.data(&octets).await
+}
+
+/// `Countersign-Trace` of the interface contract.
+fn trace(ruling: &Ruling) -> String {
+    format!(
+        "Countersign-Trace: v=1; ref={}; gate={}; decision={}; mode={}\r\n",
+        ruling.reference(),
+        ruling.gate().name(),
+        ruling.decision().word(),
+        ruling.mode().name(),
+    )
+}
+
+/// The upstream's own reply is ours.
+fn heard(ruling: &Ruling, reply: SmtpReply) -> Reply {
+    let result = if reply.is_positive() { "sent" } else { "refused-by-upstream" };
+    let ending = if reply.is_positive() { Ending::Done } else { Ending::Upstream(reply.to_string()) };
+    let outcome = outcome(ruling, result, &reply.to_string());
+    tracing::info!("account.id" = %ruling.account(), "ledger.ref" = %ruling.reference(), upstream = %reply, result, "passed on");
+    Reply { smtp: reply, ruling: ruling.clone(), ending, outcome: Some(outcome) }
+}
+
+fn failed(ruling: &Ruling, error: &UpstreamError) -> Reply {
+    let in_doubt = matches!(error, UpstreamError::Closed { in_doubt: true, .. });
+    let result = if in_doubt { "in-doubt" } else { "not-sent" };
+    tracing::warn!(%error, "ledger.ref" = %ruling.reference(), result, "the upstream failed");
+    let mut reply = unreachable(ruling, &error.to_string());
+    reply.outcome = Some(outcome(ruling, result, &error.to_string()));
+    reply
+}
+
+fn unreachable(ruling: &Ruling, why: &str) -> Reply {
+    let smtp = SmtpReply::new(451, Some(Enhanced::new(4, 4, 1)), UNAVAILABLE)
+        .with_line(&format!("ref={}", ruling.reference()));
+    Reply { smtp, ruling: ruling.clone(), ending: Ending::Upstream(why.to_owned()), outcome: None }
+}
+
+fn outcome(ruling: &Ruling, result: &str, upstream: &str) -> Outcome {
+    let value = json!({ "ref": ruling.reference(), "result": result, "upstream": upstream });
+    Outcome { reference: ruling.reference(), account: ruling.account().clone(), value, writes: vec![] }
+}
+
+const UNAVAILABLE: &str = "the mail server behind this one did not take the message; try again later";

@@ -1,0 +1,114 @@
+//! The data directory: one owner at a time, a root key that is made once, the store.
+//! Boot takes it to write; `explain`, `held ls` and `ledger verify` open it to read.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::clock::Clock;
+use crate::config::{Config, StoreUrl};
+use crate::seal::{Keys, RootKey, RootKeyError, SealError};
+use crate::store::{Store, StoreError};
+
+/// An open data directory.
+pub struct Data {
+    pub store: Store,
+    pub keys: Keys,
+    pub dir: PathBuf,
+    /// Held as long as the directory is ours; `None` when it is open for reading only.
+    _lock: Option<File>,
+}
+
+impl Data {
+    /// Takes the directory: makes it when it is not there, with root key and store.
+    ///
+    /// # Errors
+    /// When another process has it, a key is missing beside a store, or something cannot be made.
+    pub async fn take(config: &Config, clock: &Clock) -> Result<Self, DataError> {
+        let dir = config.server.data_dir.clone();
+        make_dir(&dir)?;
+        let lock = take_lock(&dir)?;
+        let (key_file, store_file) = files(config);
+        let root = match (key_file.exists(), store_file.exists()) {
+            (true, _) => RootKey::read(&key_file)?,
+            (false, false) => RootKey::create(&key_file)?,
+            (false, true) => return Err(DataError::KeyMissing { key: key_file, store: store_file }),
+        };
+        let store = Store::open(&store_file).await?;
+        let keys = Keys::open(&root, store.clone(), clock.function()).await?;
+        keys.check().await?;
+        Ok(Self { store, keys, dir, _lock: Some(lock) })
+    }
+
+    /// Opens the directory for reading, beside a server or without one.
+    ///
+    /// # Errors
+    /// When there is no store, no key, or one of another version.
+    pub async fn read(config: &Config, clock: &Clock) -> Result<Self, DataError> {
+        let (key_file, store_file) = files(config);
+        if !store_file.exists() {
+            return Err(DataError::NoStore(store_file));
+        }
+        let root = RootKey::read(&key_file)?;
+        let store = Store::open_read_only(&store_file).await?;
+        let keys = Keys::open(&root, store.clone(), clock.function()).await?;
+        Ok(Self { store, keys, dir: config.server.data_dir.clone(), _lock: None })
+    }
+}
+
+fn files(config: &Config) -> (PathBuf, PathBuf) {
+    let StoreUrl::Sqlite(store) = &config.store;
+    let key = config.server.root_key_file.clone();
+    (key.unwrap_or_else(|| config.server.data_dir.join("root.key")), store.clone())
+}
+
+fn make_dir(dir: &Path) -> Result<(), DataError> {
+    let failed = |cause| DataError::Directory { dir: dir.to_owned(), cause };
+    if !dir.exists() {
+        fs::create_dir_all(dir).map_err(failed)?;
+        fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn take_lock(dir: &Path) -> Result<File, DataError> {
+    let path = dir.join("lock");
+    let failed = |cause| DataError::Directory { dir: path.clone(), cause };
+    let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = open.map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(_) => Err(DataError::Locked(dir.to_owned())),
+    }
+}
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// It cannot be made or written.
+    #[error("`{}` cannot be made or opened: {cause}", .dir.display())]
+    Directory { dir: PathBuf, cause: std::io::Error },
+    /// Another server has it.
+    #[error("data directory `{}` is in use by another server: stop it, or set another `data_dir`", .0.display())]
+    Locked(PathBuf),
+    /// The key that opens the store is gone; a new one would open nothing.
+    #[error(
+        "the store `{}` is there but its root key `{}` is not: put the key back (a new key would open nothing)",
+        .store.display(), .key.display()
+    )]
+    KeyMissing { key: PathBuf, store: PathBuf },
+    /// There is no store to read.
+    #[error("there is no store `{}`: run `countersign serve`, `try` or `apply` first, or name a configuration with --config", .0.display())]
+    NoStore(PathBuf),
+    /// The root key cannot be used.
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys in the store do not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}

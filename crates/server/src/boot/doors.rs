@@ -1,0 +1,178 @@
+//! The doors of a house: opened together, closed gently.
+//! `serve` and `try` open them; the ready line says where they are.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::house::{BootError, House};
+use crate::config::{Listener, ListenerTls, TlsFiles};
+use crate::doors::control;
+use crate::doors::health::{self, Health};
+use crate::doors::smtp::{Connections, Door};
+use crate::net::tls;
+
+/// The ready line of the interface contract.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ready {
+    pub ready: bool,
+    pub pid: u32,
+    pub listeners: BTreeMap<String, SocketAddr>,
+    /// There is no console yet.
+    pub console_url: Option<String>,
+}
+
+/// Open doors.
+pub struct Running {
+    pub ready: Ready,
+    pub house: Arc<House>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Opens every door of a house. All are bound before any is served.
+    ///
+    /// # Errors
+    /// When an address cannot be bound; it is named.
+    pub async fn open(house: House) -> Result<Self, BootError> {
+        let house = Arc::new(house);
+        let (stop, stopped) = watch::channel(false);
+        let mut listeners = BTreeMap::new();
+        let mut smtp = Vec::new();
+        for (number, settings) in house.config.send.listeners.iter().enumerate() {
+            let name = format!("send.{number}");
+            let listener = bind(&name, settings.listen).await?;
+            let acceptor = acceptor(&house, settings)?;
+            listeners.insert(name.clone(), local(&listener, &name)?);
+            smtp.push((listener, Arc::new(door(&house, settings, acceptor))));
+        }
+        let plain = bind("metrics", house.config.metrics).await?;
+        listeners.insert("metrics".to_owned(), local(&plain, "metrics")?);
+        let socket = bind_control(&house)?;
+
+        let mut tasks = JoinSet::new();
+        for (listener, door) in smtp {
+            tasks.spawn(door.serve(listener, stopped.clone()));
+        }
+        let ledger = house.gate.ledger.clone();
+        let owed = Arc::new(move || ledger.owed());
+        let health = Health { store: house.data.store.clone(), owed, metrics: recorder() };
+        tasks.spawn(health::serve(plain, health, stopped.clone()));
+        tasks.spawn(control::serve(socket, house.control(), stopped.clone()));
+        tasks.spawn(watch_changes(Arc::clone(&house), stopped));
+        let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
+        Ok(Self { ready, house, stop, tasks })
+    }
+
+    /// Closes the doors: no new connection, sessions end at their next boundary.
+    pub async fn close(mut self) {
+        // Nobody listens any more if every door has ended by itself.
+        let _ended = self.stop.send(true);
+        while self.tasks.join_next().await.is_some() {}
+        let _gone = std::fs::remove_file(self.house.data.dir.join("control.sock"));
+        self.house.gate.ledger.close().await;
+        self.house.data.store.close().await;
+    }
+}
+
+fn door(house: &Arc<House>, listener: &Listener, tls: Option<TlsAcceptor>) -> Door {
+    let limits = &house.config.limits;
+    Door {
+        gate: house.gate.clone(),
+        directory: house.directory.clone(),
+        verifier: house.verifier.clone(),
+        clock: house.clock.clone(),
+        limits: limits.wire(),
+        hostname: house.hostname.clone(),
+        mode: Some(house.config.send.mode),
+        exits: house.exits.clone(),
+        tls,
+        implicit_tls: listener.tls == ListenerTls::Implicit,
+        plaintext_loopback: listener.plaintext_loopback,
+        connections: Connections { per_ip: limits.connections_per_ip, per_net: limits.connections_per_net },
+    }
+}
+
+fn acceptor(house: &House, listener: &Listener) -> Result<Option<TlsAcceptor>, BootError> {
+    if listener.tls == ListenerTls::Off {
+        return Ok(None);
+    }
+    let config = match listener.tls_files.as_ref().or(house.config.tls.as_ref()) {
+        Some(TlsFiles { cert_file, key_file }) => tls::server_config(cert_file, key_file)?,
+        None => {
+            tracing::warn!("no certificate is configured ([tls] cert_file): a self-signed one is used");
+            tls::own_server_config(&house.data.dir, house.hostname.as_str())?
+        }
+    };
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener, BootError> {
+    let failed = |cause| BootError::Bind { what: what.to_owned(), address: address.to_string(), cause };
+    TcpListener::bind(address).await.map_err(failed)
+}
+
+fn local(listener: &TcpListener, what: &str) -> Result<SocketAddr, BootError> {
+    let failed = |cause| BootError::Bind { what: what.to_owned(), address: String::new(), cause };
+    listener.local_addr().map_err(failed)
+}
+
+/// The control socket, mode 0600. A dead one is replaced: the lock says that no other server lives.
+fn bind_control(house: &House) -> Result<UnixListener, BootError> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let path = house.data.dir.join("control.sock");
+    let failed =
+        |cause| BootError::Bind { what: "control".to_owned(), address: path.display().to_string(), cause };
+    if path.exists() {
+        std::fs::remove_file(&path).map_err(failed)?;
+    }
+    let listener = UnixListener::bind(&path).map_err(failed)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Forgets cached accounts when the store says that something changed.
+async fn watch_changes(house: Arc<House>, mut stop: watch::Receiver<bool>) {
+    let mut known = None;
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            () = tokio::time::sleep(POLL) => {}
+        }
+        match house.directory.version().await {
+            Ok(version) if known == Some(version) => {}
+            Ok(version) => {
+                house.directory.forget();
+                known = Some(version);
+            }
+            Err(error) => tracing::error!(%error, "changes of accounts cannot be read"),
+        }
+    }
+}
+
+/// The recorder of this process; a second server in one process (tests) shares it.
+fn recorder() -> PrometheusHandle {
+    use std::sync::OnceLock;
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    let install = || {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another metrics recorder is installed: /metrics stays empty");
+        }
+        handle
+    };
+    RECORDER.get_or_init(install).clone()
+}
+
+const POLL: Duration = Duration::from_millis(500);

@@ -1,0 +1,174 @@
+//! The house: every part built from a configuration, no door open yet.
+//! `serve` and `try` open doors on it; `apply` without a server uses it alone.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign_core::address::Domain;
+use countersign_core::policy::{HoldAs, PolicyError, Rules};
+
+use super::data::{Data, DataError};
+use crate::accounts::Directory;
+use crate::accounts::secret::Verifier;
+use crate::acts::Sealer;
+use crate::clock::Clock;
+use crate::config::{self, Config, Resolvers, UpstreamScheme};
+use crate::custody;
+use crate::doors::control::Control;
+use crate::doors::{Exit, Exits};
+use crate::gate::{Gate, Judge};
+use crate::net::resolver::{DnsSettings, ResolverError, Servers};
+use crate::net::tls::{self, TlsError};
+use crate::net::{Resolver, Scheme, Upstream, UpstreamSettings};
+use crate::probes::domain::DomainExists;
+use crate::probes::spf::Spf;
+use crate::probes::{Slow, Way};
+use crate::store::{Ledger, StoreError};
+
+/// Everything that doors need.
+pub struct House {
+    pub config: Config,
+    pub data: Data,
+    pub gate: Gate,
+    pub directory: Directory,
+    pub verifier: Verifier,
+    pub exits: Exits,
+    pub clock: Clock,
+    pub hostname: Domain,
+}
+
+impl House {
+    /// Builds every part.
+    ///
+    /// # Errors
+    /// When a part cannot be built; nothing listens then.
+    pub async fn build(config: Config, clock: Clock) -> Result<Self, BootError> {
+        let judge = judge(&config)?;
+        let hostname = Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
+        let exits = exits(&config, &hostname)?;
+        let data = Data::take(&config, &clock).await?;
+        let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function()).await?;
+        let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
+        let directory = Directory::of_store(data.store.clone());
+        custody::reconcile(&data.store, &ledger).await?;
+        let gate = Gate { judge, ledger, sealer };
+        Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
+    }
+
+    /// What commands need.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control {
+            gate: self.gate.clone(),
+            directory: self.directory.clone(),
+            store: self.data.store.clone(),
+            keys: self.data.keys.clone(),
+            clock: self.clock.clone(),
+            exits: self.exits.clone(),
+        }
+    }
+}
+
+/// What rules, from a configuration: policies and probes.
+///
+/// # Errors
+/// When policies cannot be read or the resolver cannot be made.
+pub fn judge(config: &Config) -> Result<Judge, BootError> {
+    let rules = Arc::new(rules(config.policy_dir.as_deref())?);
+    let resolver = Arc::new(resolver(config)?);
+    let patience = config.dns.budget.mul_f64(0.9);
+    let slow: Vec<Arc<dyn Slow>> =
+        vec![Arc::new(DomainExists::new(Arc::clone(&resolver))), Arc::new(Spf::new(resolver, patience))];
+    Ok(Judge { rules, slow, hold: HoldAs(config.send.hold), budget: config.dns.budget })
+}
+
+/// The resolver of a configuration.
+///
+/// # Errors
+/// When there is no server to ask.
+pub fn resolver(config: &Config) -> Result<Resolver, ResolverError> {
+    let servers = match &config.dns.resolvers {
+        Resolvers::System => Servers::System,
+        Resolvers::List(list) => Servers::These(list.clone()),
+    };
+    Resolver::new(&DnsSettings { servers, timeout: config.dns.timeout, attempts: 2 })
+}
+
+/// The built-in policies, and an operator's own `*.cedar` files beside them.
+///
+/// # Errors
+/// When a file cannot be read or is no valid policy.
+pub fn rules(dir: Option<&Path>) -> Result<Rules, BootError> {
+    let mut own = Vec::new();
+    if let Some(dir) = dir {
+        let unreadable = |cause| BootError::PolicyDir { dir: dir.to_owned(), cause };
+        for entry in std::fs::read_dir(dir).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|extension| extension == "cedar") {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                own.push((name, std::fs::read_to_string(&path).map_err(unreadable)?));
+            }
+        }
+    }
+    own.sort();
+    Ok(Rules::with_own(own)?)
+}
+
+/// The ways out of a configuration, without connecting.
+///
+/// # Errors
+/// When a file that an upstream names cannot be read.
+pub fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
+    let exits = config.send.upstreams.iter().map(|upstream| exit(config, upstream, hostname));
+    Ok(Exits(exits.collect::<Result<_, _>>()?))
+}
+
+fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Result<Exit, BootError> {
+    let helo = upstream.helo.clone().unwrap_or_else(|| hostname.to_string());
+    let tls = if upstream.tls_verify { tls::client_config(None)? } else { tls::unverified_client_config()? };
+    let settings = UpstreamSettings {
+        name: upstream.name.clone(),
+        host: upstream.url.host.clone(),
+        port: upstream.url.port,
+        scheme: match upstream.url.scheme {
+            UpstreamScheme::Smtps => Scheme::Smtps,
+            UpstreamScheme::Smtp | UpstreamScheme::Lmtp => Scheme::Smtp,
+        },
+        helo: helo.clone(),
+        tls: Arc::new(tls),
+        auth: upstream.credentials().map_err(BootError::Credentials)?,
+        pool: upstream.pool,
+        timeouts: crate::net::UpstreamTimeouts::default(),
+        limits: config.limits.wire(),
+    };
+    let way = Way {
+        pool: upstream.name.clone(),
+        egress: upstream.egress_addresses(),
+        helo,
+        return_path_domains: config.send.return_path_domains.clone(),
+    };
+    Ok(Exit { name: upstream.name.clone(), upstream: Arc::new(Upstream::new(settings)), way: Arc::new(way) })
+}
+
+/// Why the house cannot be built or its doors not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error("policy directory `{}` cannot be read: {cause}", .dir.display())]
+    PolicyDir { dir: std::path::PathBuf, cause: std::io::Error },
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("`[server] hostname` is no domain name: {0}")]
+    Hostname(String),
+    #[error("the credentials of an upstream cannot be read: {0}")]
+    Credentials(String),
+    #[error("cannot listen on {what} `{address}`: {cause}")]
+    Bind { what: String, address: String, cause: std::io::Error },
+}

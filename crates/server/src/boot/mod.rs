@@ -1,0 +1,10 @@
+//! Boot: builds the parts, opens the doors, closes them gently.
+//! `serve` and `try` call it; commands that need a store without a server use `Data` and `House`.
+
+mod data;
+mod doors;
+mod house;
+
+pub use data::{Data, DataError};
+pub use doors::{Ready, Running};
+pub use house::{BootError, House};

@@ -1,0 +1,68 @@
+//! `apply`: loads accounts from a file, through the server when one runs, else into the store.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hyper::Method;
+
+use super::client::{NoAnswer, ask};
+use super::config::load;
+use super::exit::{Code, Failure, data, talk};
+use crate::accounts::file::{AccountsFile, read_secret};
+use crate::boot::House;
+use crate::clock::Clock;
+use crate::doors::control;
+
+/// Load accounts from a file
+#[derive(Debug, clap::Args)]
+pub(super) struct Apply {
+    /// The accounts file
+    file: PathBuf,
+    /// Accept `proved = true` in the file as proof
+    #[arg(long)]
+    trust_proof: bool,
+    /// Delete accounts that the file does not name
+    #[arg(long)]
+    prune: bool,
+}
+
+impl Apply {
+    pub(super) async fn run(self, config: Option<&Path>) -> Result<Code, Failure> {
+        let wrong = |error: &dyn std::fmt::Display| Failure::new(Code::Configuration, error);
+        let text = std::fs::read_to_string(&self.file)
+            .map_err(|e| wrong(&format!("accounts file `{}` cannot be read: {e}", self.file.display())))?;
+        let file = AccountsFile::parse(&text, &self.file, self.trust_proof).map_err(|e| wrong(&e))?;
+        let mut secrets = BTreeMap::new();
+        for credential in file.accounts.iter().flat_map(|account| &account.credentials) {
+            if let Some(path) = &credential.secret_file {
+                let secret = read_secret(path).map_err(|e| wrong(&e))?;
+                secrets.insert(credential.login.clone(), secret.to_string());
+            }
+        }
+        let name = self.file.display().to_string();
+        let request =
+            control::Apply { file: name, text, secrets, trust_proof: self.trust_proof, prune: self.prune };
+        let loaded = load(config)?;
+        let body = serde_json::to_value(&request).map_err(Failure::internal)?;
+        let dir = loaded.config.server.data_dir.clone();
+        match ask(&dir, Method::POST, "/v1/apply", Some(&body)).await {
+            Ok(_) => {}
+            Err(NoAnswer::NoServer) => self.into_store(loaded.config, request).await?,
+            Err(problem) => return Err(problem.into()),
+        }
+        let count = file.accounts.len();
+        talk(&format!("applied {count} account{}", if count == 1 { "" } else { "s" }));
+        for account in &file.accounts {
+            data(account.id.as_str());
+        }
+        Ok(Code::Ok)
+    }
+
+    /// No server runs: this process is the house for a moment, without doors.
+    async fn into_store(&self, config: crate::config::Config, request: control::Apply) -> Result<(), Failure> {
+        let house = House::build(config, Clock::system()).await?;
+        let applied = house.control().apply_here(request).await;
+        house.close().await;
+        applied.map_err(|problem| Failure::new(Code::Configuration, problem))
+    }
+}

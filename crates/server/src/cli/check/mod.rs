@@ -1,0 +1,144 @@
+//! `check message`: judges messages from files. It needs no server and writes nothing.
+
+mod circumstances;
+mod file;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use self::circumstances::Circumstances;
+use self::file::MessageFile;
+use super::assume;
+use super::config::load;
+use super::exit::{Code, Failure, data, talk};
+use crate::boot::judge;
+use crate::gate::Judge;
+use crate::probes::Way;
+
+/// Judge messages from files
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckMessage {
+    /// Message files; beside X.eml an optional X.toml says account, envelope and more
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The gate
+    #[arg(long, default_value = "send", value_parser = ["send"])]
+    gate: String,
+    /// The account that submits
+    #[arg(long)]
+    account: Option<String>,
+    /// The login it uses
+    #[arg(long)]
+    credential: Option<String>,
+    /// The client's address
+    #[arg(long)]
+    ip: Option<IpAddr>,
+    /// The client's name in EHLO
+    #[arg(long)]
+    helo: Option<String>,
+    /// MAIL FROM; `<>` is the null reverse path
+    #[arg(long, value_name = "ADDRESS")]
+    mail_from: Option<String>,
+    /// RCPT TO, as often as there are recipients
+    #[arg(long, value_name = "ADDRESS")]
+    rcpt: Vec<String>,
+    /// Accounts in apply format; proofs in it are trusted
+    #[arg(long, value_name = "FILE")]
+    accounts: Option<PathBuf>,
+    /// Findings to assume, as in spf=pass,domain.exists=pass
+    #[arg(long, value_parser = assume::parse, value_name = "KIND=FINDING,...")]
+    assume: Option<BTreeMap<String, String>>,
+    /// The time to judge at (RFC 3339)
+    #[arg(long)]
+    now: Option<Timestamp>,
+    /// One JSON line a file
+    #[arg(long)]
+    json: bool,
+}
+
+impl CheckMessage {
+    pub(super) async fn run(self, config: Option<&Path>) -> Result<Code, Failure> {
+        let loaded = load(config)?;
+        let bench = Bench {
+            judge: judge(&loaded.config)?,
+            way: circumstances::way(&loaded.config)?,
+            config: loaded.config,
+        };
+        let mut worst = Code::Ok;
+        for path in &self.files {
+            let (line, code) = match self.judge(path, &bench).await {
+                Ok((ruling, normalised, code)) => (told(path, Some(&ruling), normalised, None), code),
+                Err(failure) if self.files.len() == 1 => return Err(failure),
+                Err(failure) => (told(path, None, false, Some(&failure.to_string())), Code::Internal),
+            };
+            data(&if self.json { line.to_string() } else { sentence(&line) });
+            worst = graver(worst, code);
+        }
+        Ok(worst)
+    }
+
+    async fn judge(&self, path: &Path, bench: &Bench) -> Result<(Value, bool, Code), Failure> {
+        let message = MessageFile::read(path)?;
+        let circumstances = Circumstances::of(self, path, &message, bench).await?;
+        let normalised = message.normalised;
+        let (ruling, code) = circumstances.rule(message, bench).await?;
+        Ok((ruling, normalised, code))
+    }
+}
+
+/// What all files are judged with.
+struct Bench {
+    judge: Judge,
+    way: std::sync::Arc<Way>,
+    config: crate::config::Config,
+}
+
+fn told(path: &Path, ruling: Option<&Value>, normalised: bool, error: Option<&str>) -> Value {
+    let decision = ruling.and_then(|r| r.get("decision")).cloned();
+    let reasons = ruling.and_then(|r| r.get("reasons")).and_then(Value::as_array);
+    let codes: Vec<Value> =
+        reasons.into_iter().flatten().filter_map(|reason| reason.get("code")).cloned().collect();
+    let mut line =
+        json!({ "file": path, "decision": decision, "reasons": codes, "ruling": ruling, "error": error });
+    if let Some(object) = line.as_object_mut().filter(|_| normalised) {
+        object.insert("normalised".to_owned(), json!(true));
+    }
+    line
+}
+
+fn sentence(line: &Value) -> String {
+    let file = line.get("file").and_then(Value::as_str).unwrap_or_default();
+    if let Some(error) = line.get("error").and_then(Value::as_str) {
+        return format!("{file}: not judged: {error}");
+    }
+    let ruling = line.get("ruling").unwrap_or(&Value::Null);
+    let decision = ruling.get("decision").and_then(Value::as_str).unwrap_or_default();
+    let how = ruling.get("how").and_then(Value::as_str).map(|how| format!(" ({how})")).unwrap_or_default();
+    let mut out = format!("{file}: {decision}{how}");
+    for reason in ruling.get("reasons").and_then(Value::as_array).into_iter().flatten() {
+        let text = |name: &str| reason.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        out += &format!("\n  {}: {}\n    {}", text("code"), text("sentence"), text("remedy"));
+    }
+    out
+}
+
+/// Of several files the worst decision counts; what could not be judged is worse than any.
+fn graver(one: Code, other: Code) -> Code {
+    let rank = |code: Code| match code {
+        Code::Ok => 0,
+        Code::Ask => 1,
+        Code::Hold => 2,
+        Code::Refuse => 3,
+        _ => 4,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+/// A warning of a file, told beside its line.
+fn warn(path: &Path, warning: &str) {
+    talk(&format!("countersign: {}: {warning}", path.display()));
+}

@@ -1,0 +1,105 @@
+//! Exit codes of the interface contract, and failures that carry one.
+//! Every verb returns a code or a failure; failures are told on stderr.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use countersign_core::policy::Decision;
+
+use crate::boot::{BootError, DataError};
+use crate::config::ConfigError;
+
+/// What the process says when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    Ok = 0,
+    Internal = 1,
+    Usage = 2,
+    Configuration = 3,
+    Unreachable = 4,
+    NotPermitted = 5,
+    Hold = 10,
+    Refuse = 11,
+    Ask = 12,
+    LedgerBroken = 20,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+impl From<Decision> for Code {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Allow => Self::Ok,
+            Decision::Ask => Self::Ask,
+            Decision::Hold => Self::Hold,
+            Decision::Refuse => Self::Refuse,
+        }
+    }
+}
+
+/// Why a verb could not be carried out.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: Code,
+    says: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: Code, says: impl Display) -> Self {
+        Self { code, says: says.to_string() }
+    }
+
+    pub(super) fn internal(says: impl Display) -> Self {
+        Self::new(Code::Internal, says)
+    }
+
+    pub(super) fn usage(says: impl Display) -> Self {
+        Self::new(Code::Usage, says)
+    }
+
+    /// Tells it on stderr.
+    pub(super) fn report(self) -> ExitCode {
+        talk(&format!("countersign: {}", self.says));
+        self.code.into()
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.says)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Code::Configuration, error)
+    }
+}
+
+impl From<BootError> for Failure {
+    fn from(error: BootError) -> Self {
+        Self::new(Code::Configuration, error)
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Self::new(Code::Configuration, error)
+    }
+}
+
+/// A line of data on stdout. A reader that has gone away ends the talk quietly.
+pub(super) fn data(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// A line of talk on stderr.
+pub(super) fn talk(line: &str) {
+    let _gone = writeln!(std::io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,106 @@
+//! The command line: every verb of the interface contract that is built, and its exit codes.
+//! `main` calls `run`; stdout is data, stderr is talk.
+
+mod account;
+mod apply;
+mod assume;
+mod check;
+mod client;
+mod config;
+mod exit;
+mod explain;
+mod held;
+mod ledger;
+mod mode;
+mod serve;
+mod spf;
+mod trial;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::{Code, Failure};
+
+/// Zero trust for mail platforms: nothing moves on trust alone.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, about, max_term_width = 100)]
+struct Cli {
+    /// Configuration file [default: ./countersign.toml, then /etc/countersign/countersign.toml, else defaults]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show what it does: made-up customers, real SMTP, on loopback only
+    Try(trial::Try),
+    /// Run the server
+    Serve(serve::Serve),
+    /// Load accounts from a file
+    Apply(apply::Apply),
+    /// Judge a message, or check SPF, without a server; nothing is written
+    #[command(subcommand)]
+    Check(Check),
+    /// Explain a ruling by its ref
+    Explain(explain::Explain),
+    /// Held mail
+    #[command(subcommand)]
+    Held(held::HeldVerb),
+    /// Accounts
+    #[command(subcommand)]
+    Account(account::AccountVerb),
+    /// Rule and record, but let pass
+    Observe(mode::SetMode),
+    /// Rule and act
+    Enforce(mode::SetMode),
+    /// The ledger
+    #[command(subcommand)]
+    Ledger(ledger::LedgerVerb),
+    /// The configuration
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum Check {
+    /// Judge messages from files
+    Message(check::CheckMessage),
+    /// Evaluate SPF (RFC 7208) for a domain and an address
+    Spf(spf::CheckSpf),
+}
+
+/// Reads the command line and carries it out.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::internal(format!("cannot start: {error}")).report(),
+    };
+    match runtime.block_on(carry_out(cli)) {
+        Ok(code) => code.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn carry_out(cli: Cli) -> Result<Code, Failure> {
+    let file = cli.config.as_deref();
+    match cli.verb {
+        Verb::Try(trial) => trial.run().await,
+        Verb::Serve(serve) => serve.run(file).await,
+        Verb::Apply(apply) => apply.run(file).await,
+        Verb::Check(Check::Message(check)) => check.run(file).await,
+        Verb::Check(Check::Spf(check)) => check.run(file).await,
+        Verb::Explain(explain) => explain.run(file).await,
+        Verb::Held(verb) => verb.run(file).await,
+        Verb::Account(verb) => verb.run(file).await,
+        Verb::Observe(set) => set.run(file, countersign_core::request::Mode::Observe).await,
+        Verb::Enforce(set) => set.run(file, countersign_core::request::Mode::Enforce).await,
+        Verb::Ledger(verb) => verb.run(file).await,
+        Verb::Config(verb) => verb.run(file),
+    }
+}

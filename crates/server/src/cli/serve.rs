@@ -1,0 +1,51 @@
+//! `serve`: builds the house, opens the doors, says where they are, and waits for a signal.
+
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::config::load;
+use super::exit::{Code, Failure, data, talk};
+use crate::boot::{House, Running};
+use crate::clock::Clock;
+
+/// Run the server
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    /// Log lines as JSON
+    #[arg(long)]
+    log_json: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
+        let loaded = load(file)?;
+        loaded.config.fit_to_serve()?;
+        start_log(self.log_json);
+        for warning in &loaded.warnings {
+            talk(&format!("countersign: {warning}"));
+        }
+        let failed = |error: std::io::Error| Failure::internal(format!("signals cannot be caught: {error}"));
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let house = House::build(loaded.config, Clock::system()).await?;
+        let running = Running::open(house).await?;
+        data(&serde_json::to_string(&running.ready).map_err(Failure::internal)?);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("closing: sessions end at their next boundary");
+        running.close().await;
+        Ok(Code::Ok)
+    }
+}
+
+/// Logs to stderr; `RUST_LOG` says how much.
+pub(super) fn start_log(json: bool) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second start in one process keeps the first log.
+    let _kept = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
+}

@@ -1,0 +1,48 @@
+//! The door of time and chance: the one place that asks the system's clock and draws random ids.
+//! Boot hands it to whoever needs a time; what decides gets times and ids as arguments.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use countersign_core::ids::Ref;
+use jiff::Timestamp;
+
+/// Where times come from; tests give a fixed one.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the door of time")]
+    pub fn system() -> Self {
+        Self(Arc::new(Timestamp::now))
+    }
+
+    /// Always the same time.
+    #[must_use]
+    pub fn fixed(at: Timestamp) -> Self {
+        Self(Arc::new(move || at))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+/// A new ref: 50 random bits.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn draw_ref() -> Result<Ref, NoRandomness> {
+    let mut bytes = [0_u8; 8];
+    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(Ref::from_random(u64::from_be_bytes(bytes)))
+}
+
+/// The system gave no randomness; nothing that needs an id can go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the system gave no randomness")]
+pub struct NoRandomness;

@@ -1,0 +1,126 @@
+//! What a configuration will do, in plain sentences.
+//! `config check` prints it.
+
+use countersign_core::policy::How;
+use countersign_core::request::Mode;
+
+use super::checked::Config;
+use super::dns::{Authoritative, Resolvers};
+use super::load::Loaded;
+use super::send::{Listener, ListenerKind, ListenerTls};
+use super::server::StoreUrl;
+use super::upstream::Upstream;
+
+/// One sentence a line.
+#[must_use]
+pub fn check_report(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let mut lines = vec![match &loaded.path {
+        Some(path) => format!("reads {}", path.display()),
+        None => "reads no file: there is none, so defaults are used".to_owned(),
+    }];
+    lines.push(identity(config));
+    lines.extend(config.send.listeners.iter().map(|listener| doors(config, listener)));
+    if config.send.listeners.is_empty() {
+        lines.push("listens for no mail: there is no [[send.listener]]".to_owned());
+    }
+    lines.extend(config.send.upstreams.iter().map(upstream));
+    lines.push(mode(config));
+    lines.push(dns(config));
+    lines.push(keeping(config));
+    lines.push(format!("shows /healthz, /readyz and /metrics on {}", config.metrics));
+    lines.extend(loaded.warnings.iter().map(|warning| format!("warning: {warning}")));
+    if let Err(error) = config.fit_to_serve() {
+        lines.extend(error.to_string().lines().map(|line| format!("`serve` would not start: {line}")));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn identity(config: &Config) -> String {
+    let certificate = match &config.tls {
+        Some(files) => format!("the certificate in {}", files.cert_file.display()),
+        None => format!("a self-signed certificate kept in {}", config.server.data_dir.display()),
+    };
+    format!("is called {} and shows {certificate}", config.server.hostname)
+}
+
+fn doors(config: &Config, listener: &Listener) -> String {
+    let kind = match listener.kind {
+        ListenerKind::Submission => "submission",
+        ListenerKind::Relay => "relay",
+    };
+    let tls = match listener.tls {
+        ListenerTls::StartTls => "with STARTTLS",
+        ListenerTls::Implicit => "inside TLS",
+        ListenerTls::Off => "without TLS",
+    };
+    let plaintext = listener.plaintext_loopback && listener.tls != ListenerTls::Implicit;
+    let auth = match (listener.kind, plaintext) {
+        (ListenerKind::Relay, _) => String::new(),
+        (ListenerKind::Submission, true) => "; AUTH without TLS only from loopback".to_owned(),
+        (ListenerKind::Submission, false) => "; AUTH only inside TLS".to_owned(),
+    };
+    let certificate = match (&listener.tls_files, listener.tls) {
+        (Some(files), ListenerTls::StartTls | ListenerTls::Implicit) => {
+            format!("; its own certificate in {}", files.cert_file.display())
+        }
+        _ => String::new(),
+    };
+    let size = config.limits.message_bytes;
+    format!(
+        "listens for {kind} on {} {tls}{auth}{certificate}; messages up to {size} octets",
+        listener.listen
+    )
+}
+
+fn upstream(upstream: &Upstream) -> String {
+    let egress: Vec<String> = upstream.egress.iter().map(ToString::to_string).collect();
+    let leaves = match upstream.egress_addresses().len() {
+        0 => "`egress` is not set: SPF cannot be checked and is unknown".to_owned(),
+        1 => format!("mail leaves from {}: SPF is checked for 1 address", egress.join(", ")),
+        count => format!("mail leaves from {}: SPF is checked for {count} addresses", egress.join(", ")),
+    };
+    let verify = match upstream.tls_verify {
+        true => "",
+        false => "; its certificate is not checked",
+    };
+    format!("relays to {} (pool {}), {leaves}{verify}", upstream.url, upstream.pool)
+}
+
+fn mode(config: &Config) -> String {
+    let hold = match config.send.hold {
+        How::Custody => format!("keeps it for up to {} days", config.send.custody_days),
+        How::Defer => "tells the client to try again (451)".to_owned(),
+    };
+    match config.send.mode {
+        Mode::Observe => "mode observe: nothing is held or refused, except broken SMTP, bare line ends, \
+                          exceeded limits, failed sign-ins and blocked accounts"
+            .to_owned(),
+        Mode::Enforce => format!("mode enforce: rulings bind; to hold mail {hold}"),
+    }
+}
+
+fn dns(config: &Config) -> String {
+    let resolvers = match &config.dns.resolvers {
+        Resolvers::System => "the machine's resolvers".to_owned(),
+        Resolvers::List(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let again = match config.dns.authoritative {
+        Authoritative::ViaResolver => "the same ones again",
+        Authoritative::Direct => "the servers of the zone",
+    };
+    format!(
+        "asks {resolvers} for DNS, {} ms a query and {} ms a message; before a refusal it asks {again}",
+        config.dns.timeout.as_millis(),
+        config.dns.budget.as_millis()
+    )
+}
+
+fn keeping(config: &Config) -> String {
+    let StoreUrl::Sqlite(file) = &config.store;
+    let days = config.payload_days;
+    format!(
+        "keeps everything in {}; what was judged stays beside its ledger entry for {days} days",
+        file.display()
+    )
+}

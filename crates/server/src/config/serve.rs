@@ -1,0 +1,126 @@
+//! What `serve` asks of a configuration beyond being right.
+//! `serve` calls `fit_to_serve` before it opens a door; other commands need no upstream.
+
+use std::collections::BTreeSet;
+
+use countersign_core::request::Mode;
+
+use super::checked::Config;
+use super::notes::ConfigError;
+use super::send::{AccountFrom, Listener, ListenerKind, ListenerTls};
+use super::upstream::{Scheme, Upstream};
+
+impl Config {
+    /// Whether mail can be served with it. Call it after the store's mode was laid over.
+    ///
+    /// # Errors
+    /// Every reason why not.
+    pub fn fit_to_serve(&self) -> Result<(), ConfigError> {
+        let mut reasons: Vec<String> =
+            self.unbuilt().into_iter().map(|what| format!("{what} is not built yet")).collect();
+        reasons.extend(self.send.listeners.iter().flat_map(unsafe_listener));
+        reasons.extend(self.twice());
+        reasons.extend(self.upstream_reasons());
+        match reasons.is_empty() {
+            true => Ok(()),
+            false => Err(ConfigError::Unfit(reasons)),
+        }
+    }
+
+    /// What is right but will surprise: warnings of `load`.
+    pub(super) fn oddities(&self) -> Vec<String> {
+        let unbuilt = self.unbuilt().into_iter();
+        let mut words: Vec<String> =
+            unbuilt.map(|what| format!("{what} is not built yet: `serve` does not start with it")).collect();
+        let useless =
+            |listener: &&Listener| listener.tls == ListenerTls::Implicit && listener.plaintext_loopback;
+        words.extend(self.send.listeners.iter().filter(useless).map(|listener| {
+            let place = place(listener);
+            format!("{place}: `plaintext = \"loopback\"` has no effect with `tls = \"implicit\"`")
+        }));
+        words
+    }
+
+    fn unbuilt(&self) -> Vec<String> {
+        let listeners = self.send.listeners.iter().flat_map(|listener| {
+            let what = unbuilt_in_listener(listener);
+            what.into_iter().map(move |what| format!("{}: {what}", place(listener)))
+        });
+        let upstreams = self.send.upstreams.iter().flat_map(|upstream| {
+            let what = unbuilt_in_upstream(upstream);
+            what.into_iter().map(move |what| format!("upstream `{}`: {what}", upstream.name))
+        });
+        listeners.chain(upstreams).collect()
+    }
+
+    fn twice(&self) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        let listeners = self.send.listeners.iter().filter(|listener| listener.listen.port() != 0);
+        let doors = listeners.map(|listener| (place(listener), "listens twice: give each its own port"));
+        let upstreams = self.send.upstreams.iter();
+        let names = upstreams
+            .map(|up| (format!("upstream `{}`", up.name), "is there twice: give each its own `name`"));
+        doors
+            .chain(names)
+            .filter(|(what, _)| !seen.insert(what.clone()))
+            .map(|(what, why)| format!("{what}: {why}"))
+            .collect()
+    }
+
+    fn upstream_reasons(&self) -> Vec<String> {
+        if self.send.upstreams.is_empty() && !self.send.listeners.is_empty() {
+            return vec!["there is no [[send.upstream]]: mail that may pass has nowhere to go".to_owned()];
+        }
+        let blind = |upstream: &&Upstream| self.send.mode == Mode::Enforce && upstream.egress.is_empty();
+        let blind = self.send.upstreams.iter().filter(blind);
+        blind
+            .map(|upstream| {
+                format!(
+                    "upstream `{}`: it has no `egress`, so SPF cannot be checked and mode enforce would hold \
+                     everything: name the networks from which mail leaves, or use mode observe",
+                    upstream.name
+                )
+            })
+            .collect()
+    }
+}
+
+fn place(listener: &Listener) -> String {
+    format!("listener `{}`", listener.listen)
+}
+
+fn unbuilt_in_listener(listener: &Listener) -> Vec<&'static str> {
+    let relay = listener.kind == ListenerKind::Relay;
+    [
+        (relay, "`kind = \"relay\"`"),
+        (!relay && listener.account_from != AccountFrom::Auth, "`account_from` other than `auth`"),
+        (!listener.trusted.is_empty(), "`trusted`"),
+        (!listener.proxy_protocol.is_empty(), "`proxy_protocol`"),
+    ]
+    .into_iter()
+    .filter_map(|(there, what)| there.then_some(what))
+    .collect()
+}
+
+fn unbuilt_in_upstream(upstream: &Upstream) -> Vec<&'static str> {
+    let lmtp = upstream.url.scheme == Scheme::Lmtp;
+    [(lmtp, "`lmtp://`"), (upstream.xclient, "`xclient`")]
+        .into_iter()
+        .filter_map(|(there, what)| there.then_some(what))
+        .collect()
+}
+
+fn unsafe_listener(listener: &Listener) -> Option<String> {
+    let off = listener.kind == ListenerKind::Submission && listener.tls == ListenerTls::Off;
+    match (off, listener.is_loopback(), listener.plaintext_loopback) {
+        (true, false, _) => Some(format!(
+            "{}: `tls = \"off\"` is allowed on loopback only: passwords would cross the network in the clear",
+            place(listener)
+        )),
+        (true, true, false) => Some(format!(
+            "{}: nobody could sign in with `tls = \"off\"` and without `plaintext = \"loopback\"`",
+            place(listener)
+        )),
+        _ => None,
+    }
+}

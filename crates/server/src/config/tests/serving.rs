@@ -1,0 +1,126 @@
+//! What a server needs beyond a right configuration.
+
+use super::*;
+
+fn unfit(text: &str) -> String {
+    config(text).fit_to_serve().unwrap_err().to_string()
+}
+
+#[test]
+fn a_listener_and_an_upstream_with_egress_are_enough() {
+    assert!(config(MAIL).fit_to_serve().is_ok());
+    assert!(config(&format!("[send]\nmode = \"enforce\"\n{MAIL}")).fit_to_serve().is_ok());
+    assert!(config("").fit_to_serve().is_ok(), "a server without doors for mail is allowed");
+}
+
+#[test]
+fn enforce_needs_egress_for_serve_only() {
+    let text = "[send]\nmode = \"enforce\"\n[[send.upstream]]\nurl = \"smtp://mx.example\"";
+    assert_eq!(
+        unfit(text),
+        "upstream `default`: it has no `egress`, so SPF cannot be checked and mode enforce would hold \
+         everything: name the networks from which mail leaves, or use mode observe"
+    );
+    let mut observed = loaded("[[send.upstream]]\nurl = \"smtp://mx.example\"").unwrap();
+    assert!(observed.config.fit_to_serve().is_ok());
+    observed.mode_from_store(Mode::Enforce);
+    assert!(observed.config.fit_to_serve().is_err(), "the store's mode counts too");
+}
+
+#[test]
+fn a_listener_needs_an_upstream() {
+    assert_eq!(
+        unfit("[[send.listener]]\nlisten = \"127.0.0.1:25\""),
+        "there is no [[send.upstream]]: mail that may pass has nowhere to go"
+    );
+}
+
+#[test]
+fn passwords_never_cross_the_network_in_the_clear() {
+    let listener =
+        |listen: &str, more: &str| format!("{MAIL}\n[[send.listener]]\nlisten = \"{listen}\"\n{more}");
+    for listen in ["0.0.0.0:587", "192.0.2.1:587", "[::]:587", "[2001:db8::1]:587"] {
+        assert_eq!(
+            unfit(&listener(listen, "tls = \"off\"\nplaintext = \"loopback\"")),
+            format!(
+                "listener `{listen}`: `tls = \"off\"` is allowed on loopback only: passwords would cross the \
+                 network in the clear"
+            )
+        );
+    }
+    assert_eq!(
+        unfit(&listener("127.0.0.1:587", "tls = \"off\"")),
+        "listener `127.0.0.1:587`: nobody could sign in with `tls = \"off\"` and without `plaintext = \
+         \"loopback\"`"
+    );
+    for listen in ["127.0.0.1:587", "[::1]:587", "[::ffff:127.0.0.1]:587"] {
+        assert!(config(&listener(listen, "tls = \"off\"\nplaintext = \"loopback\"")).fit_to_serve().is_ok());
+    }
+    assert!(config(&listener("0.0.0.0:587", "plaintext = \"loopback\"")).fit_to_serve().is_ok());
+}
+
+#[test]
+fn what_is_there_twice_is_refused() {
+    let text = format!("{MAIL}{MAIL}");
+    assert_eq!(
+        unfit(&text),
+        "listener `127.0.0.1:2525`: listens twice: give each its own port\n\
+         upstream `default`: is there twice: give each its own `name`"
+    );
+    let any = MAIL.replace("2525", "0");
+    let two = format!("{any}[[send.listener]]\nlisten = \"127.0.0.1:0\"");
+    assert!(config(&two).fit_to_serve().is_ok(), "port 0 is another one each time");
+}
+
+#[test]
+fn what_is_not_built_is_never_ignored() {
+    let text = r#"
+[[send.listener]]
+listen = "127.0.0.1:25"
+kind = "relay"
+account_from = "account:acme"
+trusted = ["192.0.2.0/28"]
+[[send.listener]]
+listen = "127.0.0.1:26"
+proxy_protocol = ["192.0.2.1"]
+account_from = "header:X-Account"
+[[send.upstream]]
+url = "lmtp://mx.example"
+xclient = true
+"#;
+    let expected = "\
+listener `127.0.0.1:25`: `kind = \"relay\"` is not built yet
+listener `127.0.0.1:25`: `trusted` is not built yet
+listener `127.0.0.1:26`: `account_from` other than `auth` is not built yet
+listener `127.0.0.1:26`: `proxy_protocol` is not built yet
+upstream `default`: `lmtp://` is not built yet
+upstream `default`: `xclient` is not built yet";
+    let loaded = loaded(text).unwrap();
+    assert_eq!(loaded.config.fit_to_serve().unwrap_err().to_string(), expected);
+    let warned: Vec<String> =
+        expected.lines().map(|line| format!("{line}: `serve` does not start with it")).collect();
+    assert_eq!(loaded.warnings, warned);
+    assert_eq!(loaded.config.send.listeners[0].account_from, AccountFrom::Account("acme".parse_id()));
+    assert_eq!(loaded.config.send.listeners[1].account_from, AccountFrom::Header("X-Account".to_owned()));
+}
+
+trait ParseId {
+    fn parse_id(&self) -> countersign_core::ids::AccountId;
+}
+
+impl ParseId for str {
+    fn parse_id(&self) -> countersign_core::ids::AccountId {
+        countersign_core::ids::AccountId::parse(self).unwrap()
+    }
+}
+
+#[test]
+fn plaintext_without_effect_is_said() {
+    let text = format!(
+        "{MAIL}\n[[send.listener]]\nlisten = \"127.0.0.1:465\"\ntls = \"implicit\"\nplaintext = \"loopback\""
+    );
+    assert_eq!(
+        loaded(&text).unwrap().warnings,
+        ["listener `127.0.0.1:465`: `plaintext = \"loopback\"` has no effect with `tls = \"implicit\"`"]
+    );
+}

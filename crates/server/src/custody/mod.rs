@@ -1,0 +1,8 @@
+//! Custody: mail that we hold, sealed, until somebody releases or refuses it or its time is over.
+//! Acts plan its rows; the control door and the CLI read them.
+
+mod held;
+mod rows;
+
+pub use held::{Held, HeldMail, State};
+pub use rows::{claim, count, end, insert, list, load, reconcile};

@@ -1,0 +1,139 @@
+//! The table `held`. State moves by compare-and-swap: two who release the same mail cannot both win.
+
+use countersign_core::ids::{AccountId, Ref};
+use countersign_core::policy::{How, Ruling};
+use countersign_core::request::Envelope;
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::held::{Held, State};
+use crate::store::{Ledger, Store, StoreError, Value, Write};
+
+/// The row of mail that is to be held: durable in the same transaction as its leaf.
+#[must_use]
+pub fn insert(ruling: &Ruling, envelope: &Envelope, size: usize, sealed: Vec<u8>, until: Timestamp) -> Write {
+    let codes: Vec<&str> = ruling.reasons().iter().map(|cause| cause.code).collect();
+    let mail_from = envelope.mail_from.as_ref().map_or_else(|| "<>".to_owned(), ToString::to_string);
+    Write::new(
+        "INSERT INTO held (account_id, ref, gate, state, mail_from, recipients, size, reasons, sealed, at_us, until_us) \
+         VALUES ($1, $2, $3, 'held', $4, $5, $6, $7, $8, $9, $10)",
+        vec![
+            Value::text(ruling.account().as_str()),
+            Value::text(ruling.reference().as_str()),
+            Value::text(ruling.gate().name()),
+            Value::text(&mail_from),
+            Value::int(i64::try_from(envelope.recipients.len()).unwrap_or(i64::MAX)),
+            Value::int(i64::try_from(size).unwrap_or(i64::MAX)),
+            Value::text(&serde_json::to_string(&codes).unwrap_or_default()),
+            Value::blob(sealed),
+            Value::int(ruling.at().as_microsecond()),
+            Value::int(until.as_microsecond()),
+        ],
+    )
+}
+
+/// Moves held mail from one state to the next; fails when somebody else did.
+#[must_use]
+pub fn claim(account: &AccountId, reference: Ref, from: State, to: State) -> Write {
+    Write::new(
+        "UPDATE held SET state = $3 WHERE account_id = $1 AND ref = $2 AND state = $4",
+        vec![
+            Value::text(account.as_str()),
+            Value::text(reference.as_str()),
+            Value::text(to.word()),
+            Value::text(from.word()),
+        ],
+    )
+    .rows(1)
+}
+
+/// Ends custody: the state is final and the message is gone.
+#[must_use]
+pub fn end(account: &AccountId, reference: Ref, from: State, to: State) -> Write {
+    Write::new(
+        "UPDATE held SET state = $3, sealed = NULL WHERE account_id = $1 AND ref = $2 AND state = $4",
+        vec![
+            Value::text(account.as_str()),
+            Value::text(reference.as_str()),
+            Value::text(to.word()),
+            Value::text(from.word()),
+        ],
+    )
+    .rows(1)
+}
+
+/// Held mail, newest first; all of it, or what is in one state.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn list(store: &Store, state: Option<State>, limit: u32) -> Result<Vec<Held>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, at_us, until_us FROM held \
+         WHERE $1 = '' OR state = $1 ORDER BY at_us DESC LIMIT $2",
+    )
+    .bind(state.map_or("", State::word))
+    .bind(i64::from(limit))
+    .fetch_all(store.readers())
+    .await?;
+    rows.iter().map(held).collect()
+}
+
+/// How many are held now.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn count(store: &Store) -> Result<u32, StoreError> {
+    let row = sqlx::query("SELECT COUNT(*) AS n FROM held WHERE state = 'held'").fetch_one(store.readers()).await?;
+    let count: i64 = row.try_get("n")?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// Releases that were interrupted: the mail is held again, and the ledger says that it may have been sent.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn reconcile(store: &Store, ledger: &Ledger) -> Result<(), StoreError> {
+    for held in list(store, Some(State::Releasing), u32::MAX).await? {
+        let value = json!({ "ref": held.reference, "result": "held-again", "upstream": "the release was interrupted: it may have been sent" });
+        let back = claim(&held.account, held.reference, State::Releasing, State::Held);
+        if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![back]).await {
+            tracing::error!(%error, "ledger.ref" = %held.reference, "an interrupted release is not reconciled");
+        }
+    }
+    Ok(())
+}
+
+/// One held mail with its sealed octets, which are gone when the custody has ended.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn load(store: &Store, reference: Ref) -> Result<Option<(Held, Option<Vec<u8>>)>, StoreError> {
+    let row = sqlx::query(
+        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, at_us, until_us, sealed \
+         FROM held WHERE ref = $1",
+    )
+    .bind(reference.as_str())
+    .fetch_optional(store.readers())
+    .await?;
+    row.map(|row| Ok((held(&row)?, row.try_get("sealed")?))).transpose()
+}
+
+fn held(row: &SqliteRow) -> Result<Held, StoreError> {
+    let text = |name: &str| row.try_get::<String, _>(name);
+    let time = |name: &str| row.try_get::<i64, _>(name).map(|us| Timestamp::from_microsecond(us).unwrap_or_default());
+    Ok(Held {
+        reference: Ref::parse(&text("ref")?).map_err(|e| StoreError::Damaged(e.to_string()))?,
+        gate: text("gate")?,
+        account: AccountId::parse(&text("account_id")?).map_err(|e| StoreError::Damaged(e.to_string()))?,
+        how: How::Custody.word().to_owned(),
+        state: State::parse(&text("state")?),
+        mail_from: text("mail_from")?,
+        rcpts: row.try_get("recipients")?,
+        size: row.try_get("size")?,
+        at: time("at_us")?,
+        until: time("until_us")?,
+        reasons: serde_json::from_str(&text("reasons")?).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,88 @@
+//! Held mail: shown, released, refused. Release and refusal are requests with an actor and a leaf.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Path, Query, State};
+use bytes::Bytes;
+use countersign_core::ids::Ref;
+use countersign_core::message::Message;
+use countersign_core::request::{Client, Submission, Verb};
+use countersign_wire::limits::Limits;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Control, Order, Peer, Problem, answer};
+use crate::acts::{Means, Sealer};
+use crate::custody::{self, Held, HeldMail};
+
+#[derive(Deserialize)]
+pub(super) struct Which {
+    #[serde(default)]
+    all: bool,
+}
+
+pub(super) async fn list(State(control): State<Control>, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
+    let state = (!which.all).then_some(custody::State::Held);
+    let held = custody::list(&control.store, state, MOST).await.map_err(Problem::of)?;
+    Ok(Json(json!({ "held": held })))
+}
+
+pub(super) async fn show(State(control): State<Control>, Path(reference): Path<String>) -> Result<Json<Value>, Problem> {
+    let (held, _) = find(&control, &reference).await?;
+    Ok(Json(json!(held)))
+}
+
+pub(super) async fn release(
+    State(control): State<Control>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(reference): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let (held, sealed) = find(&control, &reference).await?;
+    let message = open(&control, &held, sealed).await?;
+    let account = control.directory.account(&held.account).await.map_err(Problem::of)?;
+    let upstream = control.exits.of(&account).map(|exit| Arc::clone(&exit.upstream));
+    let order = order(peer, Verb::HeldRelease, &held, Some(message));
+    let reply = control.order(order, Means::Held { held, upstream }).await?;
+    answer(&reply)
+}
+
+pub(super) async fn refuse(
+    State(control): State<Control>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(reference): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let (held, _) = find(&control, &reference).await?;
+    let order = order(peer, Verb::HeldRefuse, &held, None);
+    let reply = control.order(order, Means::Held { held, upstream: None }).await?;
+    answer(&reply)
+}
+
+fn order(peer: Peer, verb: Verb, held: &Held, message: Option<Box<Submission>>) -> Order {
+    let object = held.reference.to_string();
+    Order { actor: peer.0, verb, object, arguments: Value::Null, message, account: held.account.clone() }
+}
+
+async fn find(control: &Control, reference: &str) -> Result<(Held, Option<Vec<u8>>), Problem> {
+    let reference = Ref::parse(reference).map_err(|error| Problem::bad_request(&error.to_string()))?;
+    let found = custody::load(&control.store, reference).await.map_err(Problem::of)?;
+    found.ok_or_else(|| Problem::not_found(&format!("no mail is held under `{reference}`")))
+}
+
+async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<Box<Submission>, Problem> {
+    let gone = || Problem::not_found(&format!("the mail of `{}` is no longer here: it is {}", held.reference, held.state.word()));
+    let sealed = sealed.ok_or_else(gone)?;
+    let key = control.keys.of(&held.account).await.map_err(Problem::of)?;
+    let tie = Sealer::tie_of(held.account.as_str(), held.reference.as_str());
+    let plain = key.open(&tie, &sealed).map_err(Problem::of)?;
+    let mail = HeldMail::decode(&plain).ok_or_else(|| Problem::of("the sealed mail is damaged"))?;
+    Ok(Box::new(Submission {
+        credential: mail.credential,
+        client: Client::default(),
+        envelope: mail.envelope,
+        // It was within the limits when it came; they may have changed since.
+        message: Arc::new(Message::read(Bytes::from(mail.bytes), &Limits::default())),
+    }))
+}
+
+const MOST: u32 = 10_000;

@@ -1,0 +1,47 @@
+//! AUTH: who presents which credential (RFC 4954). Failures are protocol replies: no ruling, no ref.
+//! The conversation calls it with what the client sent.
+
+use std::net::IpAddr;
+
+use countersign_core::ids::AccountId;
+use countersign_wire::smtp::auth::Credentials;
+
+use super::Door;
+use crate::accounts::{DirectoryError, within};
+
+/// Who has signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SignedIn {
+    pub(super) login: String,
+    pub(super) account: AccountId,
+}
+
+/// Why nobody has. The peer hears the same for each but the last; the log says which.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SignInError {
+    #[error("no such login, or a wrong secret")]
+    Wrong,
+    #[error("the credential may not be used from here")]
+    Network,
+    #[error("the credential has expired")]
+    Expired,
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+impl Door {
+    /// Checks a login: secret first, so that nothing else can be learned without it.
+    pub(super) async fn sign_in(&self, credentials: &Credentials, ip: IpAddr) -> Result<SignedIn, SignInError> {
+        let known = self.directory.login(credentials.login()).await?;
+        let hash = known.as_ref().map(|credential| credential.hash.as_str());
+        let right = self.verifier.check(hash, credentials.password()).await;
+        let Some(credential) = known.filter(|_| right) else { return Err(SignInError::Wrong) };
+        if !credential.networks.is_empty() && !within(&credential.networks, ip) {
+            return Err(SignInError::Network);
+        }
+        if credential.expires.is_some_and(|at| at <= self.clock.now()) {
+            return Err(SignInError::Expired);
+        }
+        Ok(SignedIn { login: credential.login, account: credential.account })
+    }
+}

@@ -1,0 +1,113 @@
+//! THE pipeline: `Request -> Dossier -> Ruling -> Recorded -> Reply`. Read this first.
+//! Doors bring requests; the table of gates is probes, policies and acts by action.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign_core::dossier::Dossier;
+use countersign_core::evidence::Evidence;
+use countersign_core::policy::{self, Decision, HoldAs, Rules, Ruling, refuse_bytes};
+use countersign_core::reason::Reason;
+use countersign_core::request::{Action, Request};
+use metrics::{counter, histogram};
+
+use crate::acts::{self, Means, Outcome, Reply, Sealer};
+use crate::probes::{self, Case, Slow};
+use crate::store::{Ledger, RecordError};
+
+/// What rules: policies, and the probes that need the network. It changes nothing in the world.
+#[derive(Clone)]
+pub struct Judge {
+    pub rules: Arc<Rules>,
+    pub slow: Vec<Arc<dyn Slow>>,
+    pub hold: HoldAs,
+    /// One deadline for all slow probes of a message.
+    pub budget: Duration,
+}
+
+impl Judge {
+    /// Opens the dossier, gathers evidence, rules. A refusal on what needs no network is final: DNS is
+    /// then not asked. `assumed` is evidence that the caller brings along.
+    pub async fn rule(&self, case: &Case, assumed: Vec<Evidence>) -> Ruling {
+        let began = Instant::now();
+        if let Some((reason, detail)) = policy::exceeded(&case.request) {
+            return refuse_bytes(&case.request, reason, &detail, self.rules.digest());
+        }
+        let mut dossier = Dossier::open(case.request.clone());
+        assumed.into_iter().for_each(|evidence| dossier.add(evidence));
+        probes::QUICK.iter().filter_map(|probe| probe(case)).for_each(|evidence| dossier.add(evidence));
+
+        let mut ruling = self.rules.rule(&dossier, self.hold);
+        if ruling.decision() != Decision::Refuse && case.request.action() == Action::Send {
+            let open: Vec<_> = self.slow.iter().filter(|probe| !dossier.has(probe.kind())).cloned().collect();
+            probes::gather(&open, case, self.budget).await.into_iter().for_each(|e| dossier.add(e));
+            ruling = self.rules.rule(&dossier, self.hold);
+        }
+        ruling.costing(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The gate: rules, records, acts.
+#[derive(Clone)]
+pub struct Gate {
+    pub judge: Judge,
+    pub ledger: Ledger,
+    pub sealer: Sealer,
+}
+
+impl Gate {
+    /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
+    pub async fn pass(&self, case: Case, means: Means) -> Reply {
+        let ruling = self.judge.rule(&case, vec![]).await;
+        self.carry_out(case.request, ruling, means).await
+    }
+
+    /// The way of a request that the wire refuses: the catalogue rules, the ledger records.
+    pub async fn refuse(&self, request: Request, reason: &'static Reason, detail: &str, means: Means) -> Reply {
+        let ruling = refuse_bytes(&request, reason, detail, self.judge.rules.digest());
+        self.carry_out(request, ruling, means).await
+    }
+
+    /// Records what became of an allowed message, after the peer has heard it.
+    pub fn settle(&self, outcome: Outcome) {
+        let ledger = self.ledger.clone();
+        tokio::spawn(async move {
+            let Outcome { reference, account, value, writes } = outcome;
+            if let Err(error) = ledger.outcome(reference, &account, value, writes).await {
+                tracing::error!(%error, "ledger.ref" = %reference, "an outcome is not recorded");
+            }
+        });
+    }
+
+    async fn carry_out(&self, request: Request, ruling: Ruling, means: Means) -> Reply {
+        count(&ruling);
+        let writes = match acts::plan(&request, &ruling, &means, &self.sealer).await {
+            Ok(writes) => writes,
+            Err(error) => return Reply::unrecorded(&ruling, &error.to_string()),
+        };
+        let particulars = acts::particulars(&request, &means);
+        match self.ledger.record(ruling.clone(), particulars.clone(), writes).await {
+            Ok(recorded) => acts::perform(recorded, &request, means, &self.ledger).await,
+            Err(RecordError::Conflict) => Reply::conflict(&ruling),
+            // Only refusals go ahead without a leaf: it is owed and appended later.
+            Err(error) if ruling.binding() == Decision::Refuse => {
+                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a refusal is owed to the ledger");
+                acts::deny(self.ledger.owe(ruling, particulars), &request)
+            }
+            Err(error) => Reply::unrecorded(&ruling, &error.to_string()),
+        }
+    }
+}
+
+fn count(ruling: &Ruling) {
+    let reason = ruling.reasons().first().map_or("none", |cause| cause.code);
+    let labels =
+        [("gate", ruling.gate().name()), ("decision", ruling.decision().word()), ("reason", reason)];
+    counter!("countersign_rulings_total", &labels).increment(1);
+    for evidence in ruling.evidence() {
+        if let Some(us) = evidence.value.get("cost_us").and_then(serde_json::Value::as_u64) {
+            let seconds = Duration::from_micros(us).as_secs_f64();
+            histogram!("countersign_probe_seconds", "kind" => evidence.kind.name()).record(seconds);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! One connection to an upstream: opened, greeted, secured, signed in; then commands and replies.
+//! Called by `upstream` (opens), `transaction` (speaks) and `pool` (keeps). Replies are hostile input.
+
+use std::future::ready;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use countersign_wire::smtp::capabilities::Capabilities;
+use countersign_wire::smtp::reply::{Reply, ReplyParser};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::upstream::{Scheme, UpstreamError, UpstreamSettings, UpstreamTimeouts};
+
+mod deliver;
+
+/// An open connection, in a transaction or between two.
+pub(super) struct Connection {
+    stream: Stream,
+    incoming: Incoming,
+    timeouts: UpstreamTimeouts,
+    pub(super) capabilities: Capabilities,
+    /// Transactions that were begun on it.
+    pub(super) transactions: u32,
+}
+
+type Stream = Box<dyn Both>;
+
+/// Plain or TLS.
+trait Both: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Both for T {}
+
+/// What has come from the upstream and has not been read as a reply.
+struct Incoming {
+    parser: ReplyParser,
+    unread: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects, reads the greeting, says EHLO, secures and signs in: ready for MAIL.
+    pub(super) async fn open(settings: &UpstreamSettings) -> Result<Self, UpstreamError> {
+        let timeouts = settings.timeouts;
+        let stream = within(timeouts.connect, "connecting", dial(settings)).await?;
+        let connection = Self {
+            stream,
+            incoming: Incoming { parser: ReplyParser::new(&settings.limits), unread: Vec::new() },
+            timeouts,
+            capabilities: Capabilities::default(),
+            transactions: 0,
+        };
+        // A connection that breaks before it is ready is one that never was.
+        connection.greeted(settings).await.map_err(|error| match error {
+            UpstreamError::Closed { cause, .. } => UpstreamError::Unreachable(cause),
+            error => error,
+        })
+    }
+
+    /// Sends a command and reads its reply, whatever that says.
+    pub(super) async fn command(&mut self, line: &str) -> Result<Reply, UpstreamError> {
+        if line.bytes().any(|octet| octet.is_ascii_control()) {
+            return Err(UpstreamError::Protocol("a command of ours has a control character".to_owned()));
+        }
+        // A reply that nobody asked for would be taken for the next one, and so on for ever.
+        if self.incoming.is_pending() {
+            return Err(UpstreamError::Protocol("it replies without being asked".to_owned()));
+        }
+        let octets = format!("{line}\r\n");
+        let (stream, incoming) = (&mut self.stream, &mut self.incoming);
+        let exchange = async {
+            stream.write_all(octets.as_bytes()).await.map_err(closed)?;
+            stream.flush().await.map_err(closed)?;
+            incoming.reply(stream).await
+        };
+        within(self.timeouts.command, "waiting for a reply", exchange).await
+    }
+
+    /// An idle upstream says nothing. If it did, or if it left, the connection is of no use.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        let mut octet = [0; 1];
+        tokio::select! {
+            biased;
+            _ = self.stream.read(&mut octet) => false,
+            () = ready(()) => !self.incoming.is_pending(),
+        }
+    }
+
+    /// Says QUIT, in the background: nobody waits for the answer.
+    pub(super) fn part(mut self) {
+        tokio::spawn(async move {
+            let _ = timeout(LAST_WORD, self.command("QUIT")).await;
+        });
+    }
+
+    async fn greeted(mut self, settings: &UpstreamSettings) -> Result<Self, UpstreamError> {
+        let greeting = within(settings.timeouts.command, "waiting for its greeting", async {
+            self.incoming.reply(&mut self.stream).await
+        });
+        expect("it greets with", &greeting.await?, 220)?;
+        self.hello(settings).await?;
+        let mut secure = settings.scheme == Scheme::Smtps;
+        if !secure && self.capabilities.starttls {
+            self = self.secured(settings).await?;
+            // RFC 3207 4.2: "The client MUST discard any knowledge obtained from the server, such
+            // as the list of SMTP service extensions"
+            self.hello(settings).await?;
+            secure = true;
+        }
+        self.sign_in(settings, secure).await?;
+        Ok(self)
+    }
+
+    async fn hello(&mut self, settings: &UpstreamSettings) -> Result<(), UpstreamError> {
+        let mut reply = self.command(&format!("EHLO {}", settings.helo)).await?;
+        self.capabilities = Capabilities::from_reply(&reply);
+        // RFC 5321 3.2: "If the EHLO command is not acceptable to the SMTP server ... the client
+        // ... SHOULD ... use HELO"
+        if reply.is_permanent() {
+            reply = self.command(&format!("HELO {}", settings.helo)).await?;
+        }
+        expect("it answers EHLO with", &reply, 250)
+    }
+
+    async fn secured(mut self, settings: &UpstreamSettings) -> Result<Self, UpstreamError> {
+        let reply = self.command("STARTTLS").await?;
+        expect("it answers STARTTLS with", &reply, 220)?;
+        // Octets that came in the clear behind the 220 are not from whom the certificate names.
+        if self.incoming.is_pending() {
+            return Err(UpstreamError::Protocol("it goes on in the clear after STARTTLS".to_owned()));
+        }
+        let handshake = handshake(self.stream, settings);
+        let stream = within(settings.timeouts.connect, "negotiating TLS", handshake).await?;
+        Ok(Self { stream, ..self })
+    }
+
+    async fn sign_in(&mut self, settings: &UpstreamSettings, secure: bool) -> Result<(), UpstreamError> {
+        let Some(credentials) = &settings.auth else { return Ok(()) };
+        if !secure && !is_loopback(&settings.host) {
+            let cause = "it offers no STARTTLS, and a password is not sent in the clear (use `smtps://`)";
+            return Err(UpstreamError::Unreachable(cause.to_owned()));
+        }
+        let offered = |name: &str| self.capabilities.auth.iter().any(|mechanism| mechanism == name);
+        let mut lines = if offered("PLAIN") {
+            vec![format!("AUTH PLAIN {}", credentials.plain_response())]
+        } else if offered("LOGIN") {
+            [vec!["AUTH LOGIN".to_owned()], credentials.login_responses().to_vec()].concat()
+        } else {
+            let cause = "it offers neither AUTH PLAIN nor AUTH LOGIN (remove `auth_file`)";
+            return Err(UpstreamError::Unreachable(cause.to_owned()));
+        };
+        let last = lines.pop().unwrap_or_default();
+        for line in lines {
+            expect("it answers AUTH with", &self.command(&line).await?, 334)?;
+        }
+        expect("it answers AUTH with", &self.command(&last).await?, 235)
+    }
+}
+
+impl Incoming {
+    /// Reads until a reply is whole. What was read stays here when the caller gives up waiting.
+    async fn reply(&mut self, reader: &mut (impl AsyncRead + Unpin)) -> Result<Reply, UpstreamError> {
+        loop {
+            let progress =
+                self.parser.push(&self.unread).map_err(|error| UpstreamError::Protocol(error.to_string()))?;
+            self.unread.drain(..progress.consumed);
+            if let Some(reply) = progress.reply {
+                return Ok(reply);
+            }
+            if reader.read_buf(&mut self.unread).await.map_err(closed)? == 0 {
+                return Err(lost("it closed the connection"));
+            }
+        }
+    }
+
+    const fn is_pending(&self) -> bool {
+        !self.unread.is_empty() || self.parser.is_midway()
+    }
+}
+
+async fn dial(settings: &UpstreamSettings) -> Result<Stream, UpstreamError> {
+    let (host, port) = (settings.host.as_str(), settings.port);
+    let unreachable = |cause: io::Error| UpstreamError::Unreachable(format!("`{host}:{port}`: {cause}"));
+    let stream = TcpStream::connect((host, port)).await.map_err(unreachable)?;
+    stream.set_nodelay(true).map_err(unreachable)?;
+    match settings.scheme {
+        Scheme::Smtp => Ok(Box::new(stream)),
+        Scheme::Smtps => handshake(Box::new(stream), settings).await,
+    }
+}
+
+async fn handshake(stream: Stream, settings: &UpstreamSettings) -> Result<Stream, UpstreamError> {
+    let host = &settings.host;
+    let failed = |cause: String| {
+        let remedy = "trust its issuer with `ca_file`, or set `tls_verify = false`";
+        UpstreamError::Unreachable(format!("TLS with `{host}`: {cause} ({remedy})"))
+    };
+    let name = ServerName::try_from(host.clone()).map_err(|cause| failed(cause.to_string()))?;
+    let connector = TlsConnector::from(settings.tls.clone());
+    let stream = connector.connect(name, stream).await.map_err(|cause| failed(cause.to_string()))?;
+    Ok(Box::new(stream))
+}
+
+/// A deadline for one phase. Silence is not a lost connection: it is not tried again.
+async fn within<T>(
+    time: Duration,
+    doing: &str,
+    work: impl Future<Output = Result<T, UpstreamError>>,
+) -> Result<T, UpstreamError> {
+    let late = || UpstreamError::Unreachable(format!("nothing came for {time:?} while {doing}"));
+    timeout(time, work).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn expect(what: &str, reply: &Reply, code: u16) -> Result<(), UpstreamError> {
+    if reply.code() == code { Ok(()) } else { Err(UpstreamError::Unreachable(format!("{what} `{reply}`"))) }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn closed(cause: io::Error) -> UpstreamError {
+    lost(&cause.to_string())
+}
+
+pub(super) fn lost(cause: &str) -> UpstreamError {
+    UpstreamError::Closed { in_doubt: false, cause: cause.to_owned() }
+}
+
+const LAST_WORD: Duration = Duration::from_secs(5);

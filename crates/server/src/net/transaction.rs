@@ -1,0 +1,125 @@
+//! One SMTP transaction with the upstream: MAIL, RCPT, DATA, and the way back into the pool.
+//! Called by the SMTP doors and by release; made by `upstream`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use countersign_wire::smtp::capabilities::Capabilities;
+use countersign_wire::smtp::command::{Mail, Rcpt};
+use countersign_wire::smtp::reply::Reply;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::connection::{Connection, lost};
+use super::upstream::{Inner, UpstreamError};
+
+/// A connection with a place in the pool. Replies are the upstream's own, whatever they say; an
+/// error ends the connection, and the transaction with it.
+pub struct Transaction {
+    inner: Arc<Inner>,
+    /// `None` once it is lost or closing.
+    connection: Option<Connection>,
+    /// It has answered in this transaction, or was made for it: it is not stale.
+    fresh: bool,
+    begun: bool,
+    /// INVARIANT: below the connection, so that it is given back after that is closed.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Transaction {
+    pub(super) const fn new(
+        inner: Arc<Inner>,
+        place: OwnedSemaphorePermit,
+        mut connection: Connection,
+        fresh: bool,
+    ) -> Self {
+        connection.transactions += 1;
+        Self { inner, connection: Some(connection), fresh, begun: false, _place: place }
+    }
+
+    /// What the upstream offers on this connection.
+    pub fn capabilities(&self) -> Capabilities {
+        self.connection.as_ref().map(|connection| connection.capabilities.clone()).unwrap_or_default()
+    }
+
+    /// MAIL. A pooled connection that turns out to be closed is replaced by a new one, once: nothing
+    /// of the transaction was taken yet.
+    pub async fn mail(&mut self, mail: &Mail) -> Result<Reply, UpstreamError> {
+        self.begun = true;
+        let line = mail.to_string();
+        let answer = self.command(&line).await;
+        let stale = match &answer {
+            Ok(reply) => reply.code() == CLOSING,
+            Err(error) => matches!(error, UpstreamError::Closed { .. }),
+        };
+        if self.fresh || !stale {
+            self.fresh = true;
+            return answer;
+        }
+        self.connection = None;
+        let mut connection = self.inner.connect().await?;
+        connection.transactions += 1;
+        self.connection = Some(connection);
+        self.fresh = true;
+        self.command(&line).await
+    }
+
+    /// RCPT.
+    pub async fn rcpt(&mut self, rcpt: &Rcpt) -> Result<Reply, UpstreamError> {
+        self.command(&rcpt.to_string()).await
+    }
+
+    /// DATA, the message, and the final reply. The message has its header and body with CRLF at every
+    /// line end and without stuffed dots. Nobody needs to call `abandon` after this.
+    pub async fn data(mut self, message: &[u8]) -> Result<Reply, UpstreamError> {
+        let ready = self.command("DATA").await?;
+        if ready.is_positive() {
+            return Err(UpstreamError::Protocol(format!("it answers DATA with `{ready}`")));
+        }
+        if !ready.is_intermediate() {
+            tokio::spawn(self.abandon());
+            return Ok(ready);
+        }
+        let connection = self.connection.take().ok_or_else(gone)?;
+        let (reply, connection) = connection.deliver(message).await?;
+        let Some(connection) = connection.filter(|_| reply.code() != CLOSING) else { return Ok(reply) };
+        if reply.is_positive() {
+            self.inner.pool.give(connection);
+        } else {
+            // RFC 5321 4.1.1.4 has the upstream forget the envelope after a refusal too; not all do.
+            self.connection = Some(connection);
+            tokio::spawn(self.abandon());
+        }
+        Ok(reply)
+    }
+
+    /// RSET, and the connection goes back into the pool; closed if that does not work.
+    pub async fn abandon(mut self) {
+        let clean = !self.begun || self.command("RSET").await.is_ok_and(|reply| reply.is_positive());
+        if let Some(connection) = self.connection.take().filter(|_| clean) {
+            self.inner.pool.give(connection);
+        }
+    }
+
+    async fn command(&mut self, line: &str) -> Result<Reply, UpstreamError> {
+        // Taken out while it is in use: if the caller stops waiting half-way it is not used again.
+        let mut connection = self.connection.take().ok_or_else(gone)?;
+        let reply = connection.command(line).await?;
+        // RFC 5321 3.8: 421 says that the server is closing the connection.
+        if reply.code() != CLOSING {
+            self.connection = Some(connection);
+        }
+        Ok(reply)
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("begun", &self.begun).finish_non_exhaustive()
+    }
+}
+
+fn gone() -> UpstreamError {
+    lost("it was closed earlier in this transaction")
+}
+
+const CLOSING: u16 = 421;

@@ -1,0 +1,150 @@
+//! The committer: the one task that appends to the ledger.
+//! It takes whatever waits as soon as its last commit is done, so batches form by themselves under load.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::append::append;
+use super::draft::Draft;
+use super::handle::{Clock, RecordError};
+use super::owed::Debts;
+use super::tip::Tip;
+use crate::seal::Keys;
+use crate::store::{Store, StoreError};
+
+/// A draft and who waits for it.
+pub(super) struct Waiting {
+    pub(super) draft: Draft,
+    pub(super) answer: oneshot::Sender<Result<(), RecordError>>,
+}
+
+/// The task's state. Nobody else has it.
+pub(super) struct Committer {
+    pub(super) store: Store,
+    pub(super) keys: Keys,
+    pub(super) clock: Clock,
+    pub(super) inbox: mpsc::Receiver<Waiting>,
+    pub(super) debts: Arc<Debts>,
+    pub(super) tip: Tip,
+    /// Whether the last commit failed: then what is durable is not known until the store has been read.
+    pub(super) unsure: bool,
+    /// Whether what is owed could not be sealed when it was last tried.
+    pub(super) stuck: bool,
+}
+
+impl Committer {
+    /// Runs until every handle is gone, and then tries once more to pay what is owed.
+    pub(super) async fn run(mut self) {
+        loop {
+            let mut waiting = Vec::new();
+            tokio::select! {
+                taken = self.inbox.recv_many(&mut waiting, BATCH) => match taken {
+                    0 => break,
+                    _ => self.commit(waiting).await,
+                },
+                () = payable(&self.debts, self.unsure || self.stuck) => self.commit(Vec::new()).await,
+            }
+        }
+        if self.debts.count() > 0 {
+            self.commit(Vec::new()).await;
+        }
+    }
+
+    async fn commit(&mut self, waiting: Vec<Waiting>) {
+        let (mut drafts, answers): (Vec<Draft>, Vec<_>) =
+            waiting.into_iter().map(|waiting| (waiting.draft, waiting.answer)).unzip();
+        // While the store may be down, live rulings do not wait for what is owed.
+        let paying = match self.unsure && !drafts.is_empty() {
+            true => Vec::new(),
+            false => self.pay(&mut drafts).await,
+        };
+        if drafts.is_empty() {
+            return;
+        }
+        match self.append(&drafts).await {
+            Ok(mut results) => {
+                let paid = results.split_off(answers.len());
+                self.settle(&paying, paid);
+                // Whoever went away meanwhile has a record all the same.
+                answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result)));
+            }
+            Err(error) => {
+                tracing::error!(entries = drafts.len(), %error, "the ledger cannot write");
+                let cause = error.to_string();
+                answers
+                    .into_iter()
+                    .for_each(|answer| drop(answer.send(Err(RecordError::Unavailable(cause.clone())))));
+            }
+        }
+    }
+
+    async fn append(&mut self, drafts: &[Draft]) -> Result<Vec<Result<(), RecordError>>, StoreError> {
+        if self.unsure {
+            self.tip = self.look().await?;
+            self.unsure = false;
+        }
+        let now_us = (self.clock)().as_microsecond();
+        match append(&self.store, &self.tip, drafts, now_us).await {
+            Ok(appended) => {
+                metrics::counter!("countersign_ledger_leaves_total").increment(appended.leaves as u64);
+                Ok(appended.settle(&mut self.tip))
+            }
+            Err(error) => {
+                self.unsure = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// What the store has: usually what this tip has and a little more, else all of it is read.
+    async fn look(&self) -> Result<Tip, StoreError> {
+        match self.tip.catch_up(&self.store).await {
+            Err(StoreError::Ledger(_)) => Tip::default().catch_up(&self.store).await,
+            other => other,
+        }
+    }
+
+    /// Adds what is owed to the drafts and says which numbers that were.
+    async fn pay(&mut self, drafts: &mut Vec<Draft>) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        for debt in self.debts.oldest(BATCH.saturating_sub(drafts.len()).min(BATCH_OWED)) {
+            match Draft::ruling(&self.keys, &debt.ruling, debt.extra, true).await {
+                Ok(draft) => {
+                    drafts.push(draft);
+                    numbers.push(debt.number);
+                }
+                Err(error) => {
+                    tracing::warn!(ref = %debt.ruling.reference(), %error, "ruling is still owed");
+                    break;
+                }
+            }
+        }
+        self.stuck = numbers.is_empty() && self.debts.count() > 0;
+        numbers
+    }
+
+    /// What was recorded already is no longer owed either: its first commit was durable after all.
+    fn settle(&self, numbers: &[u64], results: Vec<Result<(), RecordError>>) {
+        let paid = numbers
+            .iter()
+            .zip(results)
+            .filter(|(_, result)| matches!(result, Ok(()) | Err(RecordError::Duplicate(_))));
+        self.debts.settle(&paid.map(|(number, _)| *number).collect::<HashSet<u64>>());
+    }
+}
+
+/// Returns when something owed should be tried: at once while the store writes, else after a while.
+async fn payable(debts: &Debts, later: bool) {
+    debts.any().await;
+    if later {
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// As many entries as one transaction takes.
+pub(super) const BATCH: usize = 4096;
+const BATCH_OWED: usize = 256;
+const RETRY: Duration = Duration::from_millis(500);

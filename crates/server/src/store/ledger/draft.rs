@@ -1,0 +1,149 @@
+//! A draft: an entry of which only its place is still open.
+//! `Ledger` makes it on the task of whoever records; the committer gives it sequence, time and index.
+
+use countersign_core::ids::{AccountId, Ref};
+use countersign_core::ledger::{Hash, Kind, Leaf};
+use countersign_core::policy::Ruling;
+use countersign_core::request::Action;
+use serde_json::{Map, Value};
+
+use super::payload;
+use crate::seal::{Keys, SealError};
+use crate::store::Write;
+
+/// An entry without a place.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) account: AccountId,
+    pub(super) reference: Ref,
+    /// INVARIANT: `account_seq`, `previous` and `time_us` are blank until the committer fills them.
+    pub(super) leaf: Leaf,
+    pub(super) salt: [u8; 32],
+    pub(super) sealed: Vec<u8>,
+    pub(super) writes: Vec<Write>,
+}
+
+impl Draft {
+    /// A ruling on a message or command.
+    pub(super) async fn ruling(
+        keys: &Keys,
+        ruling: &Ruling,
+        extra: Value,
+        owed: bool,
+    ) -> Result<Self, SealError> {
+        let account = ruling.account();
+        let kind = match ruling.action() {
+            Action::Send => Kind::Ruling,
+            Action::Command(_) => Kind::Command,
+        };
+        let entry = Entry {
+            reference: ruling.reference(),
+            kind,
+            actor: keys.pseudonym("actor", &format!("{account} {}", ruling.actor())),
+            decision: ruling.decision().code(),
+            policy: policy_digest(ruling.policy_digest()),
+        };
+        Self::seal(keys, account, entry, payload_of(ruling, extra, owed)).await
+    }
+
+    /// What became of one.
+    pub(super) async fn outcome(
+        keys: &Keys,
+        reference: Ref,
+        account: &AccountId,
+        value: Value,
+    ) -> Result<Self, SealError> {
+        let entry = Entry { reference, kind: Kind::Outcome, actor: [0; 16], decision: 0, policy: [0; 32] };
+        let payload = Map::from_iter([
+            ("ref".to_owned(), Value::from(reference.as_str())),
+            ("outcome".to_owned(), value),
+        ]);
+        Self::seal(keys, account, entry, payload).await
+    }
+
+    async fn seal(
+        keys: &Keys,
+        account: &AccountId,
+        entry: Entry,
+        value: Map<String, Value>,
+    ) -> Result<Self, SealError> {
+        let key = keys.of(account).await?;
+        let sealed = payload::seal(&key, account, entry.kind, &Value::Object(value))?;
+        let leaf = Leaf {
+            kind: entry.kind,
+            time_us: 0,
+            account: pseudonym(keys, account),
+            account_seq: 0,
+            previous: [0; 32],
+            actor: entry.actor,
+            decision: entry.decision,
+            policy: entry.policy,
+            commitment: sealed.commitment,
+            key_id: sealed.key_id,
+        };
+        Ok(Self {
+            account: account.clone(),
+            reference: entry.reference,
+            leaf,
+            salt: sealed.salt,
+            sealed: sealed.octets,
+            writes: Vec::new(),
+        })
+    }
+}
+
+/// The name of an account in leaves.
+pub(super) fn pseudonym(keys: &Keys, account: &AccountId) -> [u8; 16] {
+    keys.pseudonym("account", account.as_str())
+}
+
+/// What differs between the kinds.
+struct Entry {
+    reference: Ref,
+    kind: Kind,
+    actor: [u8; 16],
+    decision: u8,
+    policy: Hash,
+}
+
+/// `extra` is what the caller knows beside the ruling; what the ruling says itself cannot be overridden.
+fn payload_of(ruling: &Ruling, extra: Value, owed: bool) -> Map<String, Value> {
+    let mut payload = match extra {
+        Value::Object(map) => map,
+        Value::Null => Map::new(),
+        other => Map::from_iter([("extra".to_owned(), other)]),
+    };
+    let about: String = ruling.about().as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+    payload.insert("ref".to_owned(), Value::from(ruling.reference().as_str()));
+    payload.insert("ruling".to_owned(), ruling.to_json());
+    payload.insert("action".to_owned(), Value::from(ruling.action().name()));
+    payload.insert("actor".to_owned(), Value::from(ruling.actor()));
+    payload.insert("about".to_owned(), Value::from(about));
+    if owed {
+        payload.insert("owed".to_owned(), Value::Bool(true));
+    }
+    payload
+}
+
+/// The 32 octets of `sha256:` and 64 hexadecimal digits; zeros for anything else.
+fn policy_digest(text: &str) -> Hash {
+    let digits = text.strip_prefix("sha256:").unwrap_or_default().as_bytes();
+    let octets: Vec<u8> = digits
+        .chunks(2)
+        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    Hash::try_from(octets).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_digest_is_read_or_zero() {
+        assert_eq!(policy_digest(&format!("sha256:{}", "0a".repeat(32))), [10; 32]);
+        for bad in ["", "sha256:", "sha256:0a", &"0a".repeat(32), &format!("sha256:{}", "zz".repeat(32))] {
+            assert_eq!(policy_digest(bad), [0; 32], "{bad}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The ledger as everybody else sees it: record, owe, outcome.
+//! Handles seal on the caller's task and hand the draft to the committer.
+
+use std::sync::Arc;
+
+use countersign_core::ids::{AccountId, Ref};
+use countersign_core::policy::Ruling;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::committer::{BATCH, Committer, Waiting};
+use super::draft::Draft;
+use super::owed::Debts;
+use super::recorded::{Durable, Owed, Recorded};
+use super::tip::Tip;
+use crate::seal::{Keys, SealError};
+use crate::store::{Store, StoreError, Write};
+
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The ledger. Cloning shares it; when the last one goes, the committer ends.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    keys: Keys,
+    debts: Arc<Debts>,
+    committer: mpsc::Sender<Waiting>,
+}
+
+impl Ledger {
+    /// Reads where the ledger ends and starts the committer.
+    pub async fn start(store: Store, keys: Keys, clock: Clock) -> Result<Self, StoreError> {
+        let tip = Tip::default().catch_up(&store).await?;
+        let (committer, inbox) = mpsc::channel(BATCH);
+        let debts = Arc::new(Debts::default());
+        let task = Committer {
+            store,
+            keys: keys.clone(),
+            clock,
+            inbox,
+            debts: Arc::clone(&debts),
+            tip,
+            unsure: false,
+            stuck: false,
+        };
+        tokio::spawn(task.run());
+        Ok(Self { keys, debts, committer })
+    }
+
+    /// Records a ruling together with the writes that belong to it, and returns when both are on disk.
+    /// `extra` is an object with what the payload says beside the ruling: envelope, recipients.
+    pub async fn record(
+        &self,
+        ruling: Ruling,
+        extra: Value,
+        writes: Vec<Write>,
+    ) -> Result<Recorded<Durable>, RecordError> {
+        let draft = Draft::ruling(&self.keys, &ruling, extra, false).await?;
+        self.commit(Draft { writes, ..draft }).await?;
+        Ok(Recorded::new(Box::new(ruling)))
+    }
+
+    /// Lets a refusal or a block go ahead while the ledger cannot write: remembers the ruling, and appends
+    /// it when the store writes again, marked as owed.
+    #[must_use]
+    pub fn owe(&self, ruling: Ruling, extra: Value) -> Recorded<Owed> {
+        self.debts.add(ruling.clone(), extra);
+        Recorded::new(Box::new(ruling))
+    }
+
+    /// Records what became of a ruling.
+    pub async fn outcome(
+        &self,
+        reference: Ref,
+        account: &AccountId,
+        value: Value,
+        writes: Vec<Write>,
+    ) -> Result<(), RecordError> {
+        let draft = Draft::outcome(&self.keys, reference, account, value).await?;
+        self.commit(Draft { writes, ..draft }).await
+    }
+
+    /// How many rulings are owed.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        self.debts.count()
+    }
+
+    /// How many rulings went ahead and could not even be owed, because too many were.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.debts.forgotten()
+    }
+
+    async fn commit(&self, draft: Draft) -> Result<(), RecordError> {
+        let stopped = || RecordError::Unavailable("its task has stopped".to_owned());
+        let (answer, answered) = oneshot::channel();
+        self.committer.send(Waiting { draft, answer }).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+/// Why something is not recorded. Nothing of it happened then, its writes neither.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A compare-and-swap found something else: somebody was faster.
+    #[error("what it rests on has changed meanwhile")]
+    Conflict,
+    /// The account has a ruling of this ref.
+    #[error("ruling `{0}` is recorded already")]
+    Duplicate(Ref),
+    /// One of its writes does not fit the store.
+    #[error("the statement `{statement}` failed: {cause}")]
+    Write {
+        /// The statement.
+        statement: &'static str,
+        /// Why.
+        cause: String,
+    },
+    /// The ledger cannot write now.
+    #[error("the ledger cannot write: {0}")]
+    Unavailable(String),
+}
+
+impl From<SealError> for RecordError {
+    fn from(error: SealError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,21 @@
+//! The ledger: what is ruled is recorded here before anything is done about it.
+//! The gate records and gets permits; `explain` reads; `ledger verify` recomputes.
+
+mod append;
+mod committer;
+mod draft;
+mod handle;
+mod owed;
+mod payload;
+mod permit;
+pub mod read;
+mod recorded;
+mod tip;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use handle::{Clock, Ledger, RecordError};
+pub use permit::{Act, Block, Command, Deny, Hold, Permit, Refuse, Release};
+pub use recorded::{Durable, Mismatch, Owed, Recorded};

@@ -1,0 +1,83 @@
+//! What is owed: rulings that went ahead while the ledger could not write, to be appended later.
+//! `Ledger::owe` puts them in, the committer takes them out when they are durable.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use countersign_core::policy::Ruling;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+/// The debts, oldest first; bounded, because a store that is gone may stay gone.
+#[derive(Debug, Default)]
+pub(super) struct Debts {
+    /// Owner: the methods of this file; never held over an await.
+    state: Mutex<State>,
+    added: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Debt>,
+    next: u64,
+    forgotten: u64,
+}
+
+/// One ruling that is owed.
+#[derive(Debug, Clone)]
+pub(super) struct Debt {
+    pub(super) number: u64,
+    pub(super) ruling: Ruling,
+    pub(super) extra: Value,
+}
+
+impl Debts {
+    /// Remembers a ruling; when there is no room left it is only counted, and logged.
+    pub(super) fn add(&self, ruling: Ruling, extra: Value) {
+        let mut state = self.state();
+        if state.queue.len() >= BOUND {
+            state.forgotten += 1;
+            tracing::error!(ref = %ruling.reference(), account = %ruling.account(),
+                decision = ruling.decision().word(), "ruling is lost to the ledger: too many are owed");
+            return;
+        }
+        let number = state.next;
+        state.next += 1;
+        state.queue.push_back(Debt { number, ruling, extra });
+        drop(state);
+        self.added.notify_one();
+    }
+
+    /// How many are owed.
+    pub(super) fn count(&self) -> usize {
+        self.state().queue.len()
+    }
+
+    /// How many found no room.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.state().forgotten
+    }
+
+    /// The oldest of them.
+    pub(super) fn oldest(&self, limit: usize) -> Vec<Debt> {
+        self.state().queue.iter().take(limit).cloned().collect()
+    }
+
+    /// Forgets those that are durable.
+    pub(super) fn settle(&self, numbers: &HashSet<u64>) {
+        self.state().queue.retain(|debt| !numbers.contains(&debt.number));
+    }
+
+    /// Returns when something is owed.
+    pub(super) async fn any(&self) {
+        while self.count() == 0 {
+            self.added.notified().await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const BOUND: usize = 16_384;

@@ -1,0 +1,118 @@
+//! Reading the ledger: the entries of a ref, or the latest ones, with their payloads opened.
+//! `explain`, `ledger tail` and the pages of rulings call it.
+
+use countersign_core::ids::{AccountId, Ref};
+use countersign_core::ledger::{Kind, Leaf};
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::payload;
+use crate::seal::{Keys, SealError};
+use crate::store::{Store, StoreError};
+
+/// One entry of the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The account it is about.
+    pub account: AccountId,
+    /// The id of its ruling.
+    pub reference: Ref,
+    /// What kind of entry.
+    pub kind: Kind,
+    /// Its place in the ledger, from 0.
+    pub index: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What it says.
+    pub payload: Payload,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Payload {
+    /// The JSON that was recorded.
+    Opened(Value),
+    /// It was erased; that there was an entry stays.
+    Erased,
+}
+
+/// Every entry of a ref, oldest first: the ruling, then what became of it. Refs are unique within an
+/// account; if two accounts have the same, the entries of both are found.
+pub async fn find(store: &Store, keys: &Keys, reference: Ref) -> Result<Vec<Entry>, ReadError> {
+    let rows = sqlx::query(BY_REF).bind(reference.as_str()).fetch_all(store.readers()).await?;
+    entries(keys, rows).await
+}
+
+/// The latest entries, newest first.
+pub async fn recent(store: &Store, keys: &Keys, limit: u32) -> Result<Vec<Entry>, ReadError> {
+    let rows = sqlx::query(RECENT).bind(i64::from(limit)).fetch_all(store.readers()).await?;
+    entries(keys, rows).await
+}
+
+async fn entries(keys: &Keys, rows: Vec<SqliteRow>) -> Result<Vec<Entry>, ReadError> {
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        entries.push(entry(keys, &row).await?);
+    }
+    Ok(entries)
+}
+
+async fn entry(keys: &Keys, row: &SqliteRow) -> Result<Entry, ReadError> {
+    let index: i64 = row.try_get("idx")?;
+    let damaged = |what| ReadError::Damaged { index, what };
+    let account: String = row.try_get("account_id")?;
+    let account = AccountId::parse(&account).map_err(|_| damaged("its account is none"))?;
+    let reference: String = row.try_get("ref")?;
+    let reference = Ref::parse(&reference).map_err(|_| damaged("its ref is none"))?;
+    let leaf: Vec<u8> = row.try_get("leaf")?;
+    let leaf = Leaf::decode(&leaf).map_err(|_| damaged("its leaf cannot be read"))?;
+    let salt: Option<Vec<u8>> = row.try_get("salt")?;
+    let sealed: Option<Vec<u8>> = row.try_get("sealed")?;
+    let payload = match (salt, sealed, keys.by_id(&account, &leaf.key_id).await?) {
+        (Some(salt), Some(sealed), Some(key)) => {
+            Payload::Opened(payload::open(&key, &account, &leaf, &salt, &sealed).map_err(damaged)?)
+        }
+        _ => Payload::Erased,
+    };
+    let at = Timestamp::from_microsecond(leaf.time_us).map_err(|_| damaged("its time is none"))?;
+    let index = u64::try_from(index).map_err(|_| damaged("its index is none"))?;
+    Ok(Entry { account, reference, kind: leaf.kind, index, at, payload })
+}
+
+/// Why entries are not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key is not to be had.
+    #[error(transparent)]
+    Key(#[from] SealError),
+    /// An entry is not what was recorded.
+    #[error(
+        "entry {index} of the ledger is damaged: {what} (`countersign ledger verify` looks at all of them)"
+    )]
+    Damaged {
+        /// Which.
+        index: i64,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+impl From<sqlx::Error> for ReadError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+const BY_REF: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM entries e \
+    JOIN leaves l ON l.idx = e.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
+    WHERE e.ref = $1 ORDER BY e.idx";
+const RECENT: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
+    JOIN entries e ON e.idx = l.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
+    ORDER BY l.idx DESC LIMIT $1";

@@ -1,0 +1,125 @@
+//! The stage of the ledger's tests: a store in a directory of its own, keys, a clock that is told the time.
+//! The tests of the ledger and of verify stand on it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use countersign_core::about::About;
+use countersign_core::address::EmailAddress;
+use countersign_core::dossier::Dossier;
+use countersign_core::ids::{AccountId, Ref};
+use countersign_core::message::Message;
+use countersign_core::policy::{HoldAs, How, Rules, Ruling};
+use countersign_core::request::{Actor, Ask, Client, Command, Envelope, Mode, Request, Submission, Verb};
+use countersign_wire::limits::Limits;
+use jiff::Timestamp;
+
+use super::super::{Clock, Ledger};
+use crate::seal::{Keys, RootKey};
+use crate::store::{Store, StoreError};
+
+pub(in super::super) struct Stage {
+    pub(in super::super) dir: tempfile::TempDir,
+    pub(in super::super) store: Store,
+    pub(in super::super) keys: Keys,
+    pub(in super::super) now: Arc<AtomicI64>,
+}
+
+impl Stage {
+    pub(in super::super) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = RootKey::create(&dir.path().join("root.key")).unwrap();
+        let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
+        let now = Arc::new(AtomicI64::new(NOW));
+        let keys = Keys::open(&root, store.clone(), clock(&now)).await.unwrap();
+        Self { dir, store, keys, now }
+    }
+
+    pub(in super::super) fn path(&self) -> PathBuf {
+        self.dir.path().join("countersign.db")
+    }
+
+    pub(in super::super) async fn ledger(&self) -> Result<Ledger, StoreError> {
+        Ledger::start(self.store.clone(), self.keys.clone(), clock(&self.now)).await
+    }
+
+    /// Changes the store behind everybody's back.
+    pub(in super::super) async fn sql(&self, statement: &'static str) {
+        let mut transaction = self.store.begin().await.unwrap();
+        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    pub(in super::super) async fn number(&self, statement: &'static str) -> i64 {
+        sqlx::query_scalar(statement).fetch_one(self.store.readers()).await.unwrap()
+    }
+}
+
+fn clock(now: &Arc<AtomicI64>) -> Clock {
+    let now = Arc::clone(now);
+    Arc::new(move || Timestamp::from_microsecond(now.load(Ordering::SeqCst)).unwrap())
+}
+
+pub(in super::super) fn account(name: &str) -> AccountId {
+    AccountId::parse(name).unwrap()
+}
+
+pub(in super::super) fn envelope(recipients: &[&str]) -> Envelope {
+    let address = |text: &&str| EmailAddress::parse(text).unwrap();
+    Envelope { mail_from: None, recipients: recipients.iter().map(address).collect() }
+}
+
+/// The About of the message that `ruling` rules on.
+pub(in super::super) fn about() -> About {
+    About::message(&envelope(&["a@x.example"]), MESSAGE)
+}
+
+/// A ruling on one message; `word` is what the one policy says: `allow`, `ask`, `hold`, `refuse`.
+pub(in super::super) fn ruling(number: u64, name: &str, word: &str, mode: Mode) -> Ruling {
+    let message = Message::read(bytes::Bytes::from_static(MESSAGE), &Limits::default());
+    let submission = Submission {
+        credential: "key-1".to_owned(),
+        client: Client::default(),
+        envelope: envelope(&["a@x.example"]),
+        message: Arc::new(message),
+    };
+    rule(number, name, Ask::Send(Box::new(submission)), word, mode)
+}
+
+/// A ruling on a command about the account itself.
+pub(in super::super) fn command(number: u64, name: &str, verb: Verb, word: &str, mode: Mode) -> Ruling {
+    let command = Command {
+        verb,
+        actor: Actor::Local(0),
+        object: name.to_owned(),
+        arguments: String::new(),
+        about: None,
+    };
+    rule(number, name, Ask::Command(command), word, mode)
+}
+
+fn rule(number: u64, name: &str, ask: Ask, word: &str, mode: Mode) -> Ruling {
+    let at = Timestamp::from_microsecond(NOW).unwrap();
+    let request = Request { reference: Ref::from_random(number), at, mode, account: account(name), ask };
+    rules(word).rule(&Dossier::open(request), HoldAs(How::Custody))
+}
+
+/// Everything is permitted, but for what the one policy of our own says.
+fn rules(word: &str) -> Arc<Rules> {
+    static READ: Mutex<BTreeMap<String, Arc<Rules>>> = Mutex::new(BTreeMap::new());
+    let read = || {
+        let permit = "@id(\"all\") permit(principal, action, resource);".to_owned();
+        let own = match word {
+            "allow" => String::new(),
+            effect => format!("@id(\"own\") @effect(\"{effect}\") forbid(principal, action, resource);"),
+        };
+        let files = [("send", permit), ("desk", String::new()), ("own", own)];
+        Arc::new(Rules::with_own(files.map(|(name, text)| (name.to_owned(), text)).to_vec()).unwrap())
+    };
+    Arc::clone(READ.lock().unwrap().entry(word.to_owned()).or_insert_with(read))
+}
+
+pub(in super::super) const NOW: i64 = 1_795_500_000_000_000;
+const MESSAGE: &[u8] = b"From: a@x.example\r\n\r\nHello\r\n";

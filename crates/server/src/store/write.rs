@@ -1,0 +1,73 @@
+//! A write: one statement of ours and its values, as data.
+//! Rooms and acts plan them; the committer runs them in the transaction of the ruling they belong to.
+
+/// One statement that belongs to a ruling or an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The statement, with `$1`, `$2` for the values.
+    pub statement: &'static str,
+    /// The values, in order.
+    pub values: Vec<Value>,
+    /// Compare-and-swap: exactly so many rows must be affected, else the ruling fails with a conflict.
+    pub rows: Option<u64>,
+}
+
+impl Write {
+    /// A statement with its values; any number of rows will do.
+    #[must_use]
+    pub fn new(statement: &'static str, values: Vec<Value>) -> Self {
+        Self { statement, values, rows: None }
+    }
+
+    /// Demands that exactly `rows` rows are affected.
+    #[must_use]
+    pub fn rows(mut self, rows: u64) -> Self {
+        self.rows = Some(rows);
+        self
+    }
+}
+
+/// A value of a statement. Times are `Int`, in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// TEXT.
+    Text(String),
+    /// BIGINT.
+    Int(i64),
+    /// BLOB.
+    Blob(Vec<u8>),
+    /// NULL.
+    Null,
+}
+
+impl Value {
+    /// TEXT.
+    #[must_use]
+    pub fn text(value: impl Into<String>) -> Self {
+        Self::Text(value.into())
+    }
+
+    /// BIGINT.
+    #[must_use]
+    pub fn int(value: i64) -> Self {
+        Self::Int(value)
+    }
+
+    /// BIGINT of a time, in microseconds since 1970.
+    #[must_use]
+    pub fn time(at: jiff::Timestamp) -> Self {
+        Self::Int(at.as_microsecond())
+    }
+
+    /// BLOB.
+    #[must_use]
+    pub fn blob(value: impl Into<Vec<u8>>) -> Self {
+        Self::Blob(value.into())
+    }
+
+    /// The value, or NULL.
+    #[must_use]
+    pub fn or_null(value: Option<Self>) -> Self {
+        value.unwrap_or(Self::Null)
+    }
+}

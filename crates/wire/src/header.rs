@@ -1,1 +1,0 @@
-//! Header fields of RFC 5322 as bytes.

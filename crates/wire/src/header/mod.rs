@@ -1,0 +1,7 @@
+//! Header fields of RFC 5322 as bytes: the section and its fields, the encoded words in them.
+//! Called by `core::message`, before anything else reads a message.
+
+pub mod encoded_word;
+mod section;
+
+pub use section::{Field, HeaderError, Section, split, unfold};

@@ -1,1 +1,0 @@
-//! The MIME pre-scan.

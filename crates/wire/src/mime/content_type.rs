@@ -1,0 +1,211 @@
+//! A Content-Type value as far as the walk needs it: container or leaf, and the boundary.
+//! Called by the walk at the end of each header section.
+
+use std::borrow::Cow;
+
+/// What a Content-Type value makes of its entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ContentType<'a> {
+    pub(super) kind: Kind,
+    /// The first boundary.
+    pub(super) boundary: Option<Boundary<'a>>,
+    pub(super) two_boundaries: bool,
+    /// `boundary*`, `boundary*0` ...: RFC 2231.
+    pub(super) in_pieces: bool,
+}
+
+/// What an entity contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Leaf,
+    Multipart {
+        /// RFC 2046 5.1.5: in a digest the default type of a part is message/rfc822.
+        digest: bool,
+    },
+    Message,
+}
+
+/// A boundary without its quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Boundary<'a> {
+    pub(super) text: Cow<'a, [u8]>,
+    /// Neither a token nor a quoted string.
+    pub(super) odd: bool,
+}
+
+impl<'a> ContentType<'a> {
+    /// Reads a raw value, folding and comments included; anything is a leaf if it is nothing else.
+    pub(super) fn read(value: &'a [u8]) -> Self {
+        let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
+        let (kind, parameters) = value.split_at_checked(end).unwrap_or((value, &[]));
+        let mut found =
+            Self { kind: Kind::read(kind), boundary: None, two_boundaries: false, in_pieces: false };
+        let mut rest = parameters;
+        while let Some((name, value, after)) = parameter(rest) {
+            if name.eq_ignore_ascii_case(b"boundary") {
+                found.two_boundaries |= found.boundary.is_some();
+                found.boundary.get_or_insert(value);
+            } else if starts_with(name, b"boundary*") {
+                found.in_pieces = true;
+            }
+            rest = after;
+        }
+        found.boundary = found.boundary.filter(|boundary| !boundary.text.is_empty());
+        found
+    }
+}
+
+impl Kind {
+    fn read(value: &[u8]) -> Self {
+        let name = without_comments(value);
+        if starts_with(&name, b"multipart/") {
+            Self::Multipart { digest: name.eq_ignore_ascii_case(b"multipart/digest") }
+        } else if MESSAGES.iter().any(|message| name.eq_ignore_ascii_case(message)) {
+            Self::Message
+        } else {
+            Self::Leaf
+        }
+    }
+}
+
+/// Types and subtypes are short: what is longer than [`LONGEST_NAME`] is none of ours.
+fn without_comments(value: &[u8]) -> Vec<u8> {
+    let mut depth = 0_usize;
+    let visible = value.iter().copied().filter(|byte| match byte {
+        b'(' => {
+            depth = depth.saturating_add(1);
+            false
+        }
+        b')' => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => depth == 0 && !byte.is_ascii_whitespace(),
+    });
+    visible.take(LONGEST_NAME).collect()
+}
+
+fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// The next `; name=value` and what follows it. RFC 2045 5.1, read leniently.
+fn parameter(text: &[u8]) -> Option<(&[u8], Boundary<'_>, &[u8])> {
+    let start = text.iter().position(|b| *b != b';' && !b.is_ascii_whitespace())?;
+    let text = text.get(start..)?;
+    let end = text.iter().position(|b| matches!(b, b'=' | b';')).unwrap_or(text.len());
+    let (name, rest) = text.split_at_checked(end)?;
+    let name = name.trim_ascii_end();
+    let Some(rest) = rest.strip_prefix(b"=") else {
+        return Some((name, Boundary { text: Cow::Borrowed(&[]), odd: false }, rest));
+    };
+    let rest = rest.trim_ascii_start();
+    let (value, after) = match rest.strip_prefix(b"\"") {
+        Some(inside) => quoted(inside),
+        None => bare(rest),
+    };
+    Some((name, value, after))
+}
+
+fn bare(text: &[u8]) -> (Boundary<'_>, &[u8]) {
+    let end = text.iter().position(|b| *b == b';' || b.is_ascii_whitespace()).unwrap_or(text.len());
+    let (value, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
+    let odd = value.iter().any(|b| matches!(b, b'(' | b')' | b'"' | b'\\') || !b.is_ascii_graphic());
+    let (junk, rest) = to_semicolon(rest);
+    (Boundary { text: Cow::Borrowed(value), odd: odd || junk }, rest)
+}
+
+/// From behind the opening quote; a missing closing quote is odd.
+fn quoted(text: &[u8]) -> (Boundary<'_>, &[u8]) {
+    let mut value = Vec::new();
+    let mut escapes = false;
+    let mut rest = text;
+    let closed = loop {
+        rest = match rest {
+            [] => break false,
+            [b'"', after @ ..] => {
+                rest = after;
+                break true;
+            }
+            [b'\\', byte, after @ ..] => {
+                escapes = true;
+                value.push(*byte);
+                after
+            }
+            [b'\r' | b'\n', after @ ..] => after,
+            [byte, after @ ..] => {
+                value.push(*byte);
+                after
+            }
+        };
+    };
+    let (junk, rest) = to_semicolon(rest);
+    // RFC 2046 5.1.1: a boundary does not end with white space.
+    value.truncate(value.trim_ascii_end().len());
+    (Boundary { text: Cow::Owned(value), odd: !closed || junk || escapes }, rest)
+}
+
+/// Skips what stands between a value and the next semicolon; whether that is more than CFWS.
+fn to_semicolon(text: &[u8]) -> (bool, &[u8]) {
+    let end = text.iter().position(|b| *b == b';').unwrap_or(text.len());
+    let (between, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
+    (!without_comments(between).is_empty(), rest)
+}
+
+/// Types whose body is a message with a header of its own (RFC 2046 5.2.1, RFC 6532 3.7).
+const MESSAGES: [&[u8]; 3] = [b"message/rfc822", b"message/global", b"message/news"];
+
+const LONGEST_NAME: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boundary(value: &str) -> Option<String> {
+        let found = ContentType::read(value.as_bytes());
+        found.boundary.map(|b| String::from_utf8_lossy(&b.text).into_owned())
+    }
+
+    #[test]
+    fn kinds_are_seen_through_case_and_comments() {
+        for (value, kind) in [
+            ("text/plain", Kind::Leaf),
+            ("", Kind::Leaf),
+            ("MULTIPART/Mixed; boundary=a", Kind::Multipart { digest: false }),
+            (" multipart(;)/(x) digest", Kind::Leaf),
+            (" multipart (x) / digest", Kind::Multipart { digest: true }),
+            ("Message/RFC822", Kind::Message),
+            ("message/global; charset=utf-8", Kind::Message),
+            ("message/delivery-status", Kind::Leaf),
+        ] {
+            assert_eq!(ContentType::read(value.as_bytes()).kind, kind, "{value}");
+        }
+    }
+
+    #[test]
+    fn rfc2045_5_1_boundaries_are_tokens_or_quoted() {
+        assert_eq!(boundary("multipart/mixed; boundary=abc").as_deref(), Some("abc"));
+        assert_eq!(boundary("multipart/mixed;\r\n\tBoundary = \"a b;c\"; x=y").as_deref(), Some("a b;c"));
+        assert_eq!(
+            boundary("multipart/mixed; charset=x; boundary=----=_Part_1.2").as_deref(),
+            Some("----=_Part_1.2")
+        );
+        assert_eq!(boundary("multipart/mixed; name=\"boundary=x\"; boundary=y").as_deref(), Some("y"));
+        assert_eq!(boundary("multipart/mixed; boundary=\"a  \"").as_deref(), Some("a"));
+        assert_eq!(boundary("multipart/mixed; boundary=").as_deref(), None);
+        assert_eq!(boundary("multipart/mixed"), None);
+    }
+
+    #[test]
+    fn odd_boundaries_are_told() {
+        let odd = |value: &str| ContentType::read(value.as_bytes()).boundary.is_some_and(|b| b.odd);
+        assert!(odd("multipart/mixed; boundary=a(b)"));
+        assert!(odd("multipart/mixed; boundary=\"a\"b"));
+        assert!(odd("multipart/mixed; boundary=\"a"));
+        assert!(odd("multipart/mixed; boundary=a b"));
+        assert!(odd("multipart/mixed; boundary=\"a\\b\""));
+        assert!(!odd("multipart/mixed; boundary=a (comment); x=y"));
+        assert!(ContentType::read(b"multipart/mixed; boundary=a; BOUNDARY=b").two_boundaries);
+        assert!(ContentType::read(b"multipart/mixed; boundary*0=a; boundary*1=b").in_pieces);
+    }
+}
