@@ -2,8 +2,11 @@
 //! Run by `cargo test`.
 #![cfg(test)]
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, iter};
+
+use countersign::accounts::file::AccountsFile;
+use countersign::config;
 
 /// The two commands of the README.
 const TRY: &str = "cargo run --release -- try";
@@ -99,6 +102,26 @@ fn examples_in_shells_name_real_verbs() {
 }
 
 #[test]
+fn configuration_examples_are_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("example.toml");
+    let mut seen = 0;
+    for page in pages() {
+        for example in toml_examples(&read(&page)) {
+            fs::write(&file, example).unwrap();
+            // An accounts file has accounts; everything else is a configuration.
+            let refused = match example.contains("[[account]]") {
+                true => AccountsFile::load(&file, true).err().map(|e| e.to_string()),
+                false => config::load(Some(file.as_path()), iter::empty()).err().map(|e| e.to_string()),
+            };
+            assert_eq!(refused, None, "{}:\n{example}", shown(&page));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "only {seen} examples were read");
+}
+
+#[test]
 fn nothing_names_a_machine_or_a_registry() {
     // Written in two halves, so that this file does not contain them.
     let words = [("/ho", "me/"), ("/wo", "rk/"), ("crates", ".io"), ("lorem ip", "sum")];
@@ -125,6 +148,10 @@ fn verbs(text: &str) -> impl Iterator<Item = &str> {
 
 fn is_verb(word: &str) -> bool {
     word.bytes().all(|b| b.is_ascii_lowercase())
+}
+
+fn toml_examples(text: &str) -> impl Iterator<Item = &str> {
+    text.split("```toml\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
 }
 
 /// `1234 yes FILE FILE  # note` without comments and empty lines.
