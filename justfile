@@ -1,0 +1,26 @@
+# The commands of this house. `just` without a name lists them.
+
+_default:
+    @just --list
+
+# Everything that CI checks, exactly as CI checks it.
+check:
+    bash .ci/run
+
+# The sandbox: made-up customers, real SMTP, loopback only.
+try *ARGS:
+    cargo run --release -- try {{ARGS}}
+
+# The tests, as the README says.
+test:
+    cargo test --workspace
+
+# Format and lints only.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Write the generated reference pages anew; look at the difference before you commit it.
+bless:
+    COUNTERSIGN_BLESS=1 cargo test -p countersign-core reasons
+    git diff --stat docs/reference
