@@ -12,6 +12,7 @@ use source::{Token, code, crate_files, workspace};
 /// The modules of `crates/server/src`. A module may use what stands on a lower layer, and itself.
 const LAYERS: &[(&str, u8)] = &[
     ("clock", 1),
+    ("config", 1),
     ("store", 2),
     ("net", 2),
     ("seal", 2),
@@ -28,7 +29,6 @@ const LAYERS: &[(&str, u8)] = &[
     ("console", 6),
     ("boot", TOP),
     ("cli", TOP),
-    ("config", TOP),
     ("sandbox", TOP),
 ];
 

@@ -2,13 +2,13 @@
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 7 | `cli`, `boot`, `config`, `sandbox` |
+//! | 7 | `cli`, `boot`, `sandbox` |
 //! | 6 | `doors` |
 //! | 5 | `gate` |
 //! | 4 | `probes`, `acts` |
 //! | 3 | `accounts`, `custody` |
 //! | 2 | `store`, `net`, `seal` |
-//! | 1 | `clock` |
+//! | 1 | `clock`, `config` |
 //!
 //! The numbers only fall; `tests/layers.rs` keeps it so.
 
