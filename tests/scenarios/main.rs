@@ -2,6 +2,7 @@
 //! `cargo test --test scenarios` runs them; each builds a world of its own in a temporary directory.
 #![cfg(test)]
 
+mod ambiguity;
 mod client;
 mod letters;
 mod world;
