@@ -4,5 +4,6 @@
 
 mod ambiguity;
 mod client;
+mod dns;
 mod letters;
 mod world;
