@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 
 use crate::acts::{Ending, Reply};
 use crate::custody::{self, HeldMail};
-use crate::seal::{Keys, SealError};
-use crate::store::{Hold, Permit, Write};
+use crate::seal::SealError;
+use crate::store::{Hold, Keys, Permit, Write};
 
 /// What sealing needs.
 #[derive(Clone)]

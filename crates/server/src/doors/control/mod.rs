@@ -25,8 +25,7 @@ use crate::clock::{Clock, draw_ref};
 use crate::doors::Exits;
 use crate::gate::Gate;
 use crate::probes::Case;
-use crate::seal::Keys;
-use crate::store::Store;
+use crate::store::{Keys, Store};
 
 pub use accounts::Apply;
 use problem::Problem;
