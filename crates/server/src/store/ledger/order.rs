@@ -67,7 +67,7 @@
 //! # use countersign_core::{about::About, policy::{Decision, Ruling}};
 //! # fn release(_: Permit<Release>) {}
 //! # fn refuse(_: Permit<Refuse>) {}
-//! fn act(permit: &Permit<Release>) { release(permit.clone()); }
+//! fn act(permit: Permit<Release>) { release(permit.clone()); }
 //! ```
 //!
 //! A record gives one permit.
