@@ -98,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     async fn talk(&mut self) -> io::Result<Next> {
         // After STARTTLS the client speaks first (RFC 3207 4.2); in every other case we do.
-        if !(self.session.is_tls() && !self.door.implicit_tls) {
+        if !self.session.is_tls() || self.door.implicit_tls {
             let greeting = format!("{} ESMTP Countersign", self.door.hostname);
             self.say(&Reply::new(220, None, &greeting)).await?;
         }
