@@ -1,5 +1,7 @@
 -- The ledger: leaves that stay for ever, payloads beside them that can be erased.
 -- Times are microseconds since 1970. Only store/ledger and seal write these tables.
+-- Here keys begin with the index, so that rows are added at the end of the file and a commit touches few
+-- pages; where tables are sharded by account they begin with account_id.
 
 -- One leaf for each entry, in the order in which they were recorded, from 0 without a gap.
 CREATE TABLE leaves (
@@ -17,10 +19,8 @@ CREATE TABLE entries (
     part       BIGINT NOT NULL,
     kind       TEXT   NOT NULL,
     at_us      BIGINT NOT NULL,
-    PRIMARY KEY (account_id, idx)
+    PRIMARY KEY (idx, account_id)
 ) WITHOUT ROWID;
-
-CREATE UNIQUE INDEX entries_idx ON entries (idx);
 
 -- Serves both the search by ref alone and the uniqueness of a ref within its account.
 CREATE UNIQUE INDEX entries_ref ON entries (ref, account_id, part);
@@ -31,7 +31,7 @@ CREATE TABLE payloads (
     idx        BIGINT NOT NULL,
     salt       BLOB   NOT NULL,
     sealed     BLOB   NOT NULL,
-    PRIMARY KEY (account_id, idx)
+    PRIMARY KEY (idx, account_id)
 );
 
 -- One head for each commit: the root over the first `size` leaves, the last `leaves` of which it added.

@@ -32,7 +32,7 @@ impl Store {
         let options = options(path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", "4000")
+            .pragma("wal_autocheckpoint", "16000")
             .pragma("cache_size", "-65536");
         let writer = pool(1).connect_with(options).await.map_err(failed)?;
         let migrated = migrations::sqlite().run(&writer).await;

@@ -117,8 +117,9 @@ fn place<'a>(
     rows
 }
 
-/// One statement a table. INVARIANT: a batch has at most 4,096 rows of at most 6 values, and SQLite takes
-/// 32,766 values in one statement.
+/// One statement a table, sent together: each hop to SQLite's thread and back costs more than a row.
+/// INVARIANT: a batch has at most 4,096 rows of at most 6 values, and SQLite takes 32,766 values in one
+/// statement. The placeholders have no numbers, so they count on from statement to statement.
 async fn insert(
     connection: &mut SqliteConnection,
     rows: &[Placed<'_>],
@@ -126,47 +127,34 @@ async fn insert(
     time_us: i64,
     chains: &HashMap<AccountId, Link>,
 ) -> Result<(), StoreError> {
-    let mut leaves = QueryBuilder::<Sqlite>::new("INSERT INTO leaves (idx, leaf, hash) ");
-    leaves.push_values(rows, |mut to, row| {
+    let mut all = QueryBuilder::<Sqlite>::new("INSERT INTO leaves (idx, leaf, hash) ");
+    all.push_values(rows, |mut to, row| {
         to.push_bind(row.index).push_bind(row.leaf.as_slice()).push_bind(row.hash.as_slice());
     });
-    run(connection, &mut leaves).await?;
-
-    let mut entries =
-        QueryBuilder::<Sqlite>::new("INSERT INTO entries (account_id, idx, ref, part, kind, at_us) ");
-    entries.push_values(rows, |mut to, row| {
+    all.push("; INSERT INTO entries (account_id, idx, ref, part, kind, at_us) ");
+    all.push_values(rows, |mut to, row| {
         to.push_bind(row.draft.account.as_str()).push_bind(row.index);
         to.push_bind(row.draft.reference.as_str()).push_bind(part(row.draft.leaf.kind, row.index));
         to.push_bind(word(row.draft.leaf.kind)).push_bind(time_us);
     });
-    run(connection, &mut entries).await?;
-
-    let mut payloads = QueryBuilder::<Sqlite>::new("INSERT INTO payloads (account_id, idx, salt, sealed) ");
-    payloads.push_values(rows, |mut to, row| {
+    all.push("; INSERT INTO payloads (account_id, idx, salt, sealed) ");
+    all.push_values(rows, |mut to, row| {
         to.push_bind(row.draft.account.as_str()).push_bind(row.index);
         to.push_bind(row.draft.salt.as_slice()).push_bind(row.draft.sealed.as_slice());
     });
-    run(connection, &mut payloads).await?;
-
-    let mut ends = QueryBuilder::<Sqlite>::new("INSERT INTO chains (account_id, seq, hash) ");
-    ends.push_values(chains, |mut to, (account, link)| {
+    all.push("; INSERT INTO chains (account_id, seq, hash) ");
+    all.push_values(chains, |mut to, (account, link)| {
         to.push_bind(account.as_str()).push_bind(integer(link.seq)).push_bind(link.hash.to_vec());
     });
-    ends.push(" ON CONFLICT (account_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash");
-    run(connection, &mut ends).await?;
-
-    let head = sqlx::query("INSERT INTO heads (size, leaves, root, at_us) VALUES ($1, $2, $3, $4)")
-        .bind(integer(frontier.size()))
-        .bind(integer(rows.len() as u64))
-        .bind(frontier.root().to_vec())
-        .bind(time_us);
-    head.execute(connection).await?;
-    Ok(())
-}
-
-async fn run(connection: &mut SqliteConnection, many: &mut QueryBuilder<Sqlite>) -> Result<(), sqlx::Error> {
+    all.push(" ON CONFLICT (account_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash");
+    all.push("; INSERT INTO heads (size, leaves, root, at_us) ");
+    all.push_values([frontier], |mut to, frontier| {
+        to.push_bind(integer(frontier.size())).push_bind(integer(rows.len() as u64));
+        to.push_bind(frontier.root().to_vec()).push_bind(time_us);
+    });
     // Batches are of many sizes: keeping each as a prepared statement would keep none that comes again.
-    many.build().persistent(false).execute(connection).await.map(drop)
+    all.build().persistent(false).execute(connection).await?;
+    Ok(())
 }
 
 /// The ends of the chains of these drafts' accounts, as far as there are any.

@@ -99,6 +99,10 @@ async fn the_first_bad_leaf_is_named() {
             "UPDATE entries SET account_id = 'acme' WHERE idx = 6",
             "at leaf 6: its entry names another account",
         ),
+        (
+            "INSERT INTO entries SELECT 'x', idx, ref, part, kind, at_us FROM entries WHERE idx = 6",
+            "at leaf 7: it is missing",
+        ),
         ("UPDATE payloads SET salt = zeroblob(32) WHERE idx = 9", "at leaf 9: its payload is not the one"),
         ("UPDATE payloads SET sealed = zeroblob(99) WHERE idx = 9", "at leaf 9: its payload does not open"),
         ("UPDATE payloads SET idx = 99 WHERE idx = 9", "broken: a payload has no entry"),
