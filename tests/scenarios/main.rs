@@ -6,4 +6,6 @@ mod ambiguity;
 mod client;
 mod dns;
 mod letters;
+mod smtp;
+mod smuggling;
 mod world;
