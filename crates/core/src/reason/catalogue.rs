@@ -27,16 +27,6 @@ pub const CATALOGUE: &[Reason] = &[
         always: true,
     },
     Reason {
-        code: "mail-from-malformed",
-        reply: (553, "5.1.7"),
-        smtp: "MAIL FROM is no address: {detail}.",
-        sentence: "The reverse path is no address: {detail}.",
-        remedy: "Use MAIL FROM with one plain address, or with <>.",
-        evidence: None,
-        missing: None,
-        always: true,
-    },
-    Reason {
         code: "limit-message-bytes",
         reply: (552, "5.3.4"),
         smtp: "The message is larger than this server accepts (see SIZE in the EHLO reply).",

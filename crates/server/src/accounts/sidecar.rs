@@ -53,20 +53,20 @@ pub enum ReversePath {
     Null,
     /// A mailbox.
     Mailbox(EmailAddress),
-    /// No mailbox at all: SMTP would refuse it at MAIL.
-    Malformed(String),
 }
 
 impl ReversePath {
-    /// Reads an address, `<>` or nothing at all. What is no address is kept: a message that came with it is
-    /// judged, and refused for it.
-    #[must_use]
-    pub fn of(text: &str) -> Self {
+    /// Reads an address, `<>` or nothing at all.
+    ///
+    /// # Errors
+    /// What is wrong with the address.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let bare = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text);
-        match (bare, EmailAddress::parse(bare)) {
-            ("", _) => Self::Null,
-            (_, Ok(address)) => Self::Mailbox(address),
-            (_, Err(error)) => Self::Malformed(error.to_string()),
+        match bare {
+            "" => Ok(Self::Null),
+            _ => EmailAddress::parse(bare)
+                .map(Self::Mailbox)
+                .map_err(|error| format!("an address or `<>` is allowed: {error}")),
         }
     }
 }
@@ -130,7 +130,7 @@ impl Sidecar {
         let credential = root.optional("credential", parse_name);
         let ip = root.optional("ip", parse_ip);
         let helo = root.optional("helo", parse_name);
-        let mail_from = root.optional("mail_from", |text| Ok::<_, String>(ReversePath::of(text)));
+        let mail_from = root.optional("mail_from", ReversePath::parse);
         let rcpt = root.list("rcpt", EmailAddress::parse);
         let tls = root.maybe_flag("tls");
         let auth_results = root.optional("auth_results", AuthResults::parse);

@@ -33,8 +33,6 @@ pub(super) struct Circumstances {
     envelope: Envelope,
     assumed: Vec<Evidence>,
     at: Timestamp,
-    /// Why MAIL FROM would have been refused.
-    malformed: Option<String>,
 }
 
 impl Circumstances {
@@ -50,19 +48,13 @@ impl Circumstances {
         let at = asked.now.or(sidecar.now).unwrap_or_else(|| Clock::system().now());
         let assumed = asked.assume.clone().unwrap_or_else(|| Assumptions(sidecar.assume.clone()));
         let mail_from = match (&asked.mail_from, sidecar.mail_from) {
-            (Some(text), _) => ReversePath::of(text),
+            (Some(text), _) => ReversePath::parse(text).map_err(Failure::usage)?,
             (None, Some(path)) => path,
-            (None, None) => return_path(message, bench),
+            (None, None) => return_path(message, bench)?,
         };
         let asked_for = asked.rcpt.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
-        let (mail_from, malformed) = match mail_from {
-            ReversePath::Null => (None, None),
-            ReversePath::Mailbox(address) => (Some(address), None),
-            ReversePath::Malformed(why) => (None, Some(why)),
-        };
         Ok(Self {
             account,
-            malformed,
             credential: asked.credential.clone().or_else(|| sidecar.credential.clone()).unwrap_or_default(),
             client: Client {
                 ip: asked.ip.or(sidecar.ip),
@@ -70,7 +62,10 @@ impl Circumstances {
                 tls: sidecar.tls.unwrap_or_default(),
             },
             envelope: Envelope {
-                mail_from,
+                mail_from: match mail_from {
+                    ReversePath::Null => None,
+                    ReversePath::Mailbox(address) => Some(address),
+                },
                 recipients: if asked_for.is_empty() { sidecar.rcpt } else { asked_for },
             },
             assumed: assumed.evidence(at),
@@ -96,14 +91,10 @@ impl Circumstances {
             account: self.account.id.clone(),
             ask: Ask::Send(Box::new(submission)),
         };
-        let on_the_wire = match (self.malformed, fault) {
-            (Some(why), _) => Some(("mail-from-malformed", why)),
-            (None, Some(fault)) => Some((code_of(fault), fault.to_string())),
-            (None, None) => None,
-        };
-        let ruling = match on_the_wire {
-            Some((code, why)) => {
-                refuse_bytes(&request, reason::known(code), &why, bench.judge.rules.digest())
+        let ruling = match fault {
+            Some(fault) => {
+                let reason = reason::known(code_of(fault));
+                refuse_bytes(&request, reason, &fault.to_string(), bench.judge.rules.digest())
             }
             None => {
                 let case = Case { request, account: self.account, way: Arc::clone(&bench.way) };
@@ -168,13 +159,13 @@ async fn account(
 }
 
 /// The Return-Path field, as a server that delivered the file wrote it; without one, the null reverse path.
-fn return_path(file: &MessageFile, bench: &Bench) -> ReversePath {
+fn return_path(file: &MessageFile, bench: &Bench) -> Result<ReversePath, Failure> {
     let message = Message::read(file.bytes.clone(), &bench.config.limits.wire());
     let field =
         message.fields().find(|field| field.is("return-path")).map(|field| field.unfolded().into_owned());
     match field {
-        Some(value) => ReversePath::of(String::from_utf8_lossy(&value).trim()),
-        None => ReversePath::Null,
+        Some(value) => ReversePath::parse(String::from_utf8_lossy(&value).trim()).map_err(Failure::usage),
+        None => Ok(ReversePath::Null),
     }
 }
 
