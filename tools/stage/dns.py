@@ -8,13 +8,14 @@ import threading
 
 TYPES = {"A": 1, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
 SERVFAIL, NXDOMAIN = 2, 3
-SOA = b"\0\0" + struct.pack("!5I", 1, 60, 60, 60, 60)  # Of the root; its last number is the negative TTL.
+SOA = b"\0\0" + struct.pack("!5I", 1, 60, 60, 60, 60)  # Of the root; a resolver keeps a negative answer by its TTL.
 
 
 class Zone:
     """The records of a scenario, as a resolver sees them that follows aliases."""
 
-    def __init__(self, names):
+    def __init__(self, names, ttl=60):
+        self.ttl = ttl
         self.names = {name.rstrip(".").lower(): entries for name, entries in names.items()}
 
     def answer(self, name, kind):
@@ -88,7 +89,7 @@ def reply(zone, query, limit):
     has_data = any(kind != "CNAME" for _, kind, _ in records)
     authority = [] if has_data or rcode not in (0, NXDOMAIN) else [("", "SOA", SOA)]
     body = b"".join(
-        wire_name(name) + struct.pack("!HHIH", TYPES[kind], 1, 60, len(rdata)) + rdata
+        wire_name(name) + struct.pack("!HHIH", TYPES[kind], 1, zone.ttl, len(rdata)) + rdata
         for name, kind, rdata in records + authority
     )
     flags = 0x8580 | rcode  # An answer, authoritative, recursion offered.

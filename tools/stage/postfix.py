@@ -64,7 +64,7 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
-PRIVATE = ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace"]
+PRIVATE = "active bounce corrupt defer deferred flush hold incoming private saved trace".split()
 
 
 def missing():
