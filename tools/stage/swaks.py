@@ -25,9 +25,9 @@ def send(address, login, password, mail_from, recipient, message, scratch):
 
 
 def last_reply(transcript):
-    """The reply before the one to QUIT. swaks marks what it says ` ->`, by TLS ` ~>`; what it hears `<-`, `<~`, `<**`."""
+    """The reply before the one to QUIT. What swaks says is marked ` ->`, by TLS ` ~>`; what it hears `<-`, `<~`, `<**`."""
     reply, lines = None, []
-    before_quit = re.split(rb"(?m)^ [~-]> QUIT\r?$", transcript)[0]
+    before_quit = transcript.rpartition(b"> QUIT")[0]
     for code, more, text in re.findall(rb"(?m)^<[-~*]+ +(\d{3})([ -])(.*?)\r?$", before_quit):
         lines.append(text.decode("utf-8", "replace"))
         if more == b" ":
