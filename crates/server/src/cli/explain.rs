@@ -59,15 +59,15 @@ impl Explain {
 /// One entry of the ledger, told.
 fn story(entry: &Value) -> String {
     let payload = entry.get("payload").unwrap_or(&Value::Null);
-    match payload.get("ruling") {
-        Some(ruling) => told_ruling(entry, payload, ruling),
-        None if payload.is_null() => format!("entry {}: the payload is erased", number(entry, "idx")),
-        None => format!(
+    match (payload.get("ruling"), payload.get("outcome")) {
+        (Some(ruling), _) => told_ruling(entry, payload, ruling),
+        (None, Some(outcome)) => format!(
             "then, {}: {} ({})\n",
             text(entry, "at"),
-            text(payload, "result"),
-            text(payload, "upstream")
+            text(outcome, "result"),
+            text(outcome, "upstream")
         ),
+        (None, None) => format!("entry {}: the payload is erased", number(entry, "idx")),
     }
 }
 

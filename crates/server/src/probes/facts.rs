@@ -89,30 +89,35 @@ const MOST: usize = 100_000;
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use tokio::sync::Notify;
+
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_fact_is_asked_once_until_it_is_no_longer_good() {
+    #[tokio::test]
+    async fn a_fact_is_asked_once_while_it_is_good() {
         let facts = Facts::<&str, u32>::default();
         let asked = Arc::new(AtomicU32::new(0));
-        let ask = || {
+        let ask = |good_for: Duration| {
             let asked = Arc::clone(&asked);
-            async move { (asked.fetch_add(1, Ordering::SeqCst), Duration::from_secs(10)) }
+            async move { (asked.fetch_add(1, Ordering::SeqCst), good_for) }
         };
-        assert_eq!(facts.of("a", ask()).await, 0);
-        assert_eq!(facts.of("a", ask()).await, 0);
-        tokio::time::advance(Duration::from_secs(11)).await;
-        assert_eq!(facts.of("a", ask()).await, 1);
+        assert_eq!(facts.of("a", ask(Duration::from_secs(60))).await, 0);
+        assert_eq!(facts.of("a", ask(Duration::from_secs(60))).await, 0);
+        assert_eq!(facts.of("b", ask(Duration::ZERO)).await, 1);
+        assert_eq!(facts.of("b", ask(Duration::ZERO)).await, 2, "good for no time");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_question_goes_on_when_the_asker_is_gone() {
         let facts = Arc::new(Facts::<&str, u32>::default());
-        let slow = async {
-            tokio::time::sleep(Duration::from_secs(3)).await;
+        let answer = Arc::new(Notify::new());
+        let waits = Arc::clone(&answer);
+        let slow = async move {
+            waits.notified().await;
             (7, Duration::from_secs(60))
         };
-        assert!(tokio::time::timeout(Duration::from_secs(1), facts.of("a", slow)).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(5), facts.of("a", slow)).await.is_err());
+        answer.notify_one();
         let never = async { (0, Duration::ZERO) };
         assert_eq!(facts.of("a", never).await, 7);
     }

@@ -24,7 +24,10 @@ impl RootKey {
     pub fn create(path: &Path) -> Result<Self, RootKeyError> {
         let mut key = Zeroizing::new([0_u8; LENGTH]);
         aws_lc_rs::rand::fill(key.as_mut_slice()).map_err(|_| RootKeyError::Random)?;
-        let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_slice())));
+        // Room for all of it, so that no copy is left behind by growing.
+        let mut text = Zeroizing::new(String::with_capacity(TEXT_LENGTH));
+        STANDARD.encode_string(key.as_slice(), &mut text);
+        text.push('\n');
         match write_new(path, text.as_bytes()) {
             Ok(()) => Ok(Self::of(&key)),
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {

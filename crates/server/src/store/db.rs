@@ -234,6 +234,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_killed_server_left_is_read_without_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("countersign.db");
+        let store = Store::open(&path).await.unwrap();
+        let mut transaction = store.begin().await.unwrap();
+        let chain = "INSERT INTO chains VALUES ('acme', 7, zeroblob(32))";
+        sqlx::query(chain).execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+        // What a kill leaves: the file and its log, not merged.
+        let left = tempfile::tempdir().unwrap();
+        for name in ["countersign.db", "countersign.db-wal"] {
+            std::fs::copy(dir.path().join(name), left.path().join(name)).unwrap();
+        }
+        let store = Store::open_read_only(&left.path().join("countersign.db")).await.unwrap();
+        let seq: i64 = sqlx::query_scalar("SELECT seq FROM chains").fetch_one(store.readers()).await.unwrap();
+        assert_eq!(seq, 7);
+    }
+
+    #[tokio::test]
     async fn errors_name_the_file_and_the_cause() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("not").join("there.db");

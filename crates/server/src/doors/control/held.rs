@@ -77,7 +77,7 @@ async fn find(control: &Control, reference: &str) -> Result<(Held, Option<Vec<u8
 
 async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<Box<Submission>, Problem> {
     let gone = || {
-        Problem::not_found(&format!(
+        Problem::over(&format!(
             "the mail of `{}` is no longer here: it is {}",
             held.reference,
             held.state.word()

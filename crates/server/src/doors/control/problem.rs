@@ -47,6 +47,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", why).with(ruling)
     }
 
+    /// It has ended already, so nothing is left to do it to.
+    pub(super) fn over(why: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", why)
+    }
+
     pub(super) fn unavailable(code: &str, why: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, why)
     }

@@ -101,7 +101,7 @@ impl Ledger {
     }
 }
 
-/// Why something is not recorded. Nothing of it happened then, its writes neither.
+/// Why something is not recorded. Its writes did not happen either.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// A compare-and-swap found something else: somebody was faster.
@@ -118,7 +118,7 @@ pub enum RecordError {
         /// Why.
         cause: String,
     },
-    /// The ledger cannot write now.
+    /// The ledger cannot write now. Should the disk have kept it all the same, a second try is a `Duplicate`.
     #[error("the ledger cannot write: {0}")]
     Unavailable(String),
 }

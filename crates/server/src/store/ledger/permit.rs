@@ -33,7 +33,7 @@ impl<A> Permit<A> {
 }
 
 /// Something that a recorded ruling can permit. The acts are those of this file.
-pub trait Act: sealed::Sealed {
+pub trait Act: ours::Ours {
     /// Whether a ruling permits it.
     fn fits(ruling: &Ruling) -> bool;
 }
@@ -99,12 +99,13 @@ impl Act for Command {
 impl Deny for Refuse {}
 impl Deny for Block {}
 
-mod sealed {
-    pub trait Sealed {}
+/// Seals `Act`: an act from elsewhere could say that everything fits it.
+mod ours {
+    pub trait Ours {}
 
-    impl Sealed for super::Release {}
-    impl Sealed for super::Hold {}
-    impl Sealed for super::Refuse {}
-    impl Sealed for super::Block {}
-    impl Sealed for super::Command {}
+    impl Ours for super::Release {}
+    impl Ours for super::Hold {}
+    impl Ours for super::Refuse {}
+    impl Ours for super::Block {}
+    impl Ours for super::Command {}
 }

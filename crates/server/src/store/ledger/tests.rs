@@ -137,6 +137,26 @@ async fn a_thousand_at_once_come_out_gapless_and_verify() {
 }
 
 #[tokio::test]
+async fn a_full_batch_goes_into_one_commit() {
+    let stage = Stage::new().await;
+    let ledger = stage.ledger().await.unwrap();
+    stage.keys.of(&account("acme")).await.unwrap();
+    let busy = stage.store.begin().await.unwrap();
+    let mut tasks = JoinSet::new();
+    for number in 0..5000 {
+        let ledger = ledger.clone();
+        let reference = Ref::from_random(number);
+        tasks.spawn(async move { ledger.outcome(reference, &account("acme"), Value::Null, vec![]).await });
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    busy.rollback().await.unwrap();
+    assert!(tasks.join_all().await.iter().all(Result::is_ok));
+    assert_eq!(stage.number("SELECT COUNT(*) FROM leaves").await, 5000);
+    assert_eq!(stage.number("SELECT MAX(leaves) FROM heads").await, 4096);
+    assert_eq!(verify(&stage.store, Some(&stage.keys), |_, _| {}).await.unwrap().leaves, 5000);
+}
+
+#[tokio::test]
 async fn an_entry_is_found_by_ref_with_its_outcome() {
     let stage = Stage::new().await;
     let ledger = stage.ledger().await.unwrap();

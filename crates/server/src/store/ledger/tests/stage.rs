@@ -95,7 +95,7 @@ pub(in super::super) fn command(number: u64, name: &str, verb: Verb, word: &str,
         actor: Actor::Local(0),
         object: name.to_owned(),
         arguments: String::new(),
-        about: None,
+        message: None,
     };
     rule(number, name, Ask::Command(command), word, mode)
 }

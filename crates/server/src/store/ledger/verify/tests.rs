@@ -108,7 +108,7 @@ async fn the_first_bad_leaf_is_named() {
         ("DELETE FROM heads", "at leaf 0: no head covers it"),
         ("UPDATE chains SET seq = seq + 1 WHERE account_id = 'acme'", "at leaf 18: the chain of its account"),
         ("DELETE FROM chains WHERE account_id = 'acme'", "broken: the end of an account's chain is missing"),
-        ("DELETE FROM leaves", "broken: an entry has no leaf"),
+        ("DELETE FROM leaves", "broken: a head counts leaves that are not there"),
         ("UPDATE account_keys SET wrapped = zeroblob(61) WHERE account_id = 'acme'", "broken: the key of"),
     ] {
         let said = says(&stage, tampering).await;

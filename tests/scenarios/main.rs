@@ -1,0 +1,9 @@
+//! Scenarios: the real server between a name server and a mail server of the sandbox, spoken to over the wire.
+//! `cargo test --test scenarios` runs them; each builds a world of its own in a temporary directory.
+#![cfg(test)]
+
+mod ambiguity;
+mod client;
+mod dns;
+mod letters;
+mod world;

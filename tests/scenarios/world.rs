@@ -1,0 +1,316 @@
+//! The world of a scenario: a name server, a sink, and the real program between them on free ports.
+//! Every scenario builds one; it ends the server that it started, and no other process.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::sandbox::dns::{self, DnsServer, ZoneMap};
+use countersign::sandbox::sink::{self, Received, Sink, SinkSettings};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::client::{Client, PATIENCE, Reply, password};
+
+/// What a scenario wants of its world.
+pub(crate) struct Plan {
+    pub(crate) zones: ZoneMap,
+    pub(crate) accounts: String,
+    /// Lines of `[send]`.
+    pub(crate) send: String,
+    /// Lines of `[[send.upstream]]` after its name and address.
+    pub(crate) upstream: String,
+    /// Tables after everything else.
+    pub(crate) more: String,
+    pub(crate) sink: SinkSettings,
+}
+
+/// Everything that a scenario meets.
+pub(crate) struct World {
+    pub(crate) dns: DnsServer,
+    pub(crate) sink: Sink,
+    server: Option<Server>,
+    dir: TempDir,
+}
+
+struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    ready: Value,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            zones: zones(),
+            accounts: format!(
+                "{}{}",
+                account("acme", &["acme.example", KEPT]),
+                account("globex", &["globex.example"])
+            ),
+            send: "mode = \"enforce\"".to_owned(),
+            upstream: "egress = [\"192.0.2.0/28\"]".to_owned(),
+            more: String::new(),
+            sink: SinkSettings::default(),
+        }
+    }
+}
+
+impl World {
+    /// Two accounts, acme and globex, in enforce.
+    pub(crate) async fn usual() -> Self {
+        Self::of(Plan::default()).await
+    }
+
+    /// Accounts applied, the server ready.
+    pub(crate) async fn of(plan: Plan) -> Self {
+        let mut world = Self::without_server(plan).await;
+        world.start().await;
+        world
+    }
+
+    /// Accounts applied, no server.
+    pub(crate) async fn without_server(plan: Plan) -> Self {
+        let world = Self::bare(plan).await;
+        world.cli(&["apply", "accounts.toml", "--trust-proof"]).await.expect_code(0);
+        world
+    }
+
+    /// Only files: no store, no server.
+    pub(crate) async fn bare(plan: Plan) -> Self {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let dns = dns::start(loopback, plan.zones.clone()).await.unwrap();
+        let sink = sink::start(loopback, plan.sink.clone()).await.unwrap();
+        let world = Self { dns, sink, server: None, dir: TempDir::new().unwrap() };
+        world.write("countersign.toml", &world.configuration(&plan));
+        world.write("accounts.toml", &plan.accounts);
+        world.write("policies/keep.cedar", KEEP);
+        for login in plan.accounts.lines().filter_map(|line| line.strip_prefix("login = ")) {
+            let login = login.trim_matches('"');
+            world.write(&format!("secrets/{login}"), &password(login));
+        }
+        world
+    }
+
+    fn configuration(&self, plan: &Plan) -> String {
+        let (dns, sink) = (self.dns.address(), self.sink.address());
+        format!(
+            "[server]\nhostname = \"gate.esp.example\"\ndata_dir = \"data\"\n[dns]\nresolvers = [\"{dns}\"]\n\
+             [policy]\ndir = \"policies\"\n[send]\n{}\n\
+             [[send.listener]]\nlisten = \"127.0.0.1:0\"\nplaintext = \"loopback\"\n\
+             [[send.listener]]\nlisten = \"127.0.0.1:0\"\n\
+             [[send.upstream]]\nname = \"sink\"\nurl = \"smtp://{sink}\"\n{}\n{}\n",
+            plan.send, plan.upstream, plan.more
+        )
+    }
+
+    /// Starts the server and waits until its doors are open.
+    pub(crate) async fn start(&mut self) {
+        assert!(self.server.is_none(), "it runs already");
+        let log = std::fs::File::options().create(true).append(true).open(self.path("serve.log")).unwrap();
+        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        within(30, "the ready line", stdout.read_line(&mut line)).await.unwrap();
+        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {}", self.log()));
+        self.server = Some(Server { child, stdout, ready });
+    }
+
+    /// SIGKILL: no goodbye.
+    pub(crate) async fn kill(&mut self) {
+        let mut server = self.server.take().unwrap();
+        server.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM: the exit code once it has closed, and what it said on stdout after the ready line.
+    pub(crate) async fn terminate(&mut self) -> (Option<i32>, String) {
+        use rustix::process::{Pid, Signal, kill_process};
+        use tokio::io::AsyncReadExt;
+
+        let mut server = self.server.take().unwrap();
+        let pid = Pid::from_raw(server.child.id().unwrap().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        let status = within(40, "the end of the server", server.child.wait()).await.unwrap();
+        let mut rest = String::new();
+        server.stdout.read_to_string(&mut rest).await.unwrap();
+        (status.code(), rest)
+    }
+
+    /// SIGTERM, and up again.
+    pub(crate) async fn restart(&mut self) {
+        assert_eq!(self.terminate().await.0, Some(0));
+        self.start().await;
+    }
+
+    /// The ready line.
+    pub(crate) fn ready(&self) -> &Value {
+        &self.server.as_ref().unwrap().ready
+    }
+
+    /// The address of a listener: `send.0` takes passwords in the clear, `send.1` does not.
+    pub(crate) fn door(&self, name: &str) -> SocketAddr {
+        self.ready()["listeners"][name].as_str().unwrap().parse().unwrap()
+    }
+
+    /// A client that has signed in.
+    pub(crate) async fn client(&self, login: &str) -> Client {
+        Client::sign_in(self.door("send.0"), login).await
+    }
+
+    /// Sends one letter over a session of its own; the reply that decides it.
+    pub(crate) async fn send(&self, login: &str, mail_from: &str, message: &[u8]) -> Reply {
+        self.client(login).await.send(mail_from, message).await
+    }
+
+    /// A command of the program, on this world's configuration and in its directory.
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> Said {
+        let output = within(60, "the end of a command", self.command(arguments).output()).await.unwrap();
+        Said::of(&output)
+    }
+
+    /// The lines of a command that speaks JSON.
+    pub(crate) async fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        self.cli(arguments).await.expect_code(0).json()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        // What the tester's shell sets is no part of the world.
+        command.env_clear().current_dir(self.dir.path()).kill_on_drop(true);
+        command.arg("--config").arg(self.path("countersign.toml")).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// The first message that the sink has taken since it was last asked to forget, split after its trace.
+    pub(crate) async fn arrival(&self, count: usize) -> Arrival {
+        let messages = self.sink.wait_for(count, PATIENCE).await;
+        assert_eq!(messages.len(), count, "arrived so far");
+        Arrival::of(&messages[count - 1])
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("serve.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the server's log ends:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+        }
+    }
+}
+
+impl Said {
+    pub(crate) fn of(output: &Output) -> Self {
+        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        Self { code: output.status.code().unwrap_or(-1), stdout, stderr }
+    }
+
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    /// Each line of stdout as JSON.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+            .collect()
+    }
+}
+
+/// What arrived behind the server.
+pub(crate) struct Arrival {
+    /// The first field, without its line end.
+    pub(crate) trace: String,
+    /// Everything after it.
+    pub(crate) message: Vec<u8>,
+    pub(crate) envelope: Arc<Received>,
+}
+
+impl Arrival {
+    pub(crate) fn of(received: &Arc<Received>) -> Self {
+        let end = received.message.windows(2).position(|pair| pair == b"\r\n").unwrap();
+        let trace = String::from_utf8(received.message[..end].to_vec()).unwrap();
+        Self { trace, message: received.message[end + 2..].to_vec(), envelope: Arc::clone(received) }
+    }
+}
+
+/// A plain letter of an author.
+pub(crate) fn letter(from: &str) -> Vec<u8> {
+    format!(
+        "From: {from}\r\nTo: Bo Reader <bo@reader.example>\r\nSubject: News\r\n\
+         Date: Tue, 24 Nov 2026 08:00:00 +0000\r\nMessage-ID: <1@client.example>\r\n\r\nFresh bread.\r\n"
+    )
+    .into_bytes()
+}
+
+/// An account with a login of the same name.
+pub(crate) fn account(id: &str, domains: &[&str]) -> String {
+    let domains: String = domains
+        .iter()
+        .map(|name| format!("[[account.domain]]\nname = \"{name}\"\nproved = true\n"))
+        .collect();
+    format!(
+        "[[account]]\nid = \"{id}\"\n{domains}[[account.credential]]\nlogin = \"{id}\"\nsecret_file = \"secrets/{id}\"\n"
+    )
+}
+
+/// Domains that exist and authorise the addresses from which the world's mail leaves.
+pub(crate) fn zones() -> ZoneMap {
+    let zones = ZoneMap::new().txt("spf.esp.example", "v=spf1 ip4:192.0.2.0/28 -all");
+    ["acme.example", KEPT, "globex.example"].iter().fold(zones, |zones, domain| {
+        zones.mx(domain, 10, "mx.esp.example").txt(domain, "v=spf1 include:spf.esp.example -all")
+    })
+}
+
+/// What must come, or a panic that says what did not.
+pub(crate) async fn within<T>(seconds: u64, what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(seconds), future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} did not come within {seconds} s"),
+    }
+}
+
+/// The root of the repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
+
+/// A domain of acme whose mail the operator's own policy keeps.
+pub(crate) const KEPT: &str = "kept.example";
+
+/// A forbid without annotations: a hold with reason `policy`.
+const KEEP: &str = "forbid(principal, action == Action::\"send\", resource)\n\
+    when { context.author_domain == \"kept.example\" };\n";
