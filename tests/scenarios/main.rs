@@ -6,4 +6,5 @@ mod ambiguity;
 mod client;
 mod dns;
 mod letters;
+mod postfix;
 mod world;
