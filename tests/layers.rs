@@ -302,7 +302,7 @@ mod can_fail {
             "use crate::*;",
             "use super::super::*;",
             "use crate::Reexported;",
-            "use crate::config::Config;",
+            "use crate::boot::House;",
         ] {
             assert_eq!(complaints("store::ledger", text).len(), 1, "{text}");
         }

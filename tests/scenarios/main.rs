@@ -7,4 +7,6 @@ mod client;
 mod dns;
 mod letters;
 mod postfix;
+mod smtp;
+mod smuggling;
 mod world;

@@ -186,6 +186,19 @@ impl World {
         self.cli(arguments).await.expect_code(0).json()
     }
 
+    /// What became of an allowed letter: recorded soon after the client has heard of it.
+    pub(crate) async fn outcome(&self, reference: &str) -> Value {
+        let recorded = async {
+            loop {
+                let entries = self.json(&["explain", reference, "--json"]).await;
+                if let Some(entry) = entries.iter().find(|entry| entry["kind"] == "outcome") {
+                    return entry["payload"]["outcome"].clone();
+                }
+            }
+        };
+        within(10, "the outcome", recorded).await
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         // What the tester's shell sets is no part of the world.

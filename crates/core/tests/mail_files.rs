@@ -91,6 +91,11 @@ impl Case {
         Domain::parse(name.expect("a domain")).expect("a valid domain")
     }
 
+    fn mail_from_is_an_address(&self) -> bool {
+        let mail_from = self.sidecar["mail_from"].as_str().expect("MAIL FROM");
+        EmailAddress::parse(mail_from).is_ok()
+    }
+
     fn mail_from_is_own(&self) -> bool {
         let mail_from = self.sidecar["mail_from"].as_str().expect("MAIL FROM");
         EmailAddress::parse(mail_from).is_ok_and(|address| *address.domain() == self.own_domain())
@@ -131,7 +136,9 @@ fn reasons(case: &Case) -> Vec<(String, String)> {
     found.extend(message.duplicates().iter().map(|name| ("duplicate-header", (*name).to_owned())));
     found.extend(message.resent().map(|name| ("resent-header", name.into_owned())));
     found.extend(structure(message));
-    if !case.mail_from_is_own() {
+    if !case.mail_from_is_an_address() {
+        found.push(("mail-from-malformed", String::new()));
+    } else if !case.mail_from_is_own() {
         found.push(("mail-from-not-yours", String::new()));
     }
     found.into_iter().map(|(code, detail)| (code.to_owned(), detail)).collect()

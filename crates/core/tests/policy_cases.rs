@@ -1,4 +1,5 @@
 //! Policy case files: evidence in, ruling and reasons out; one loop over `policies/cases/*.toml`.
+#![cfg(test)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
-use countersign::seal::{Keys, RootKey};
+use countersign::seal::RootKey;
+use countersign::store::Keys;
 use countersign::store::Store;
 use countersign::store::ledger::verify::verify;
 use countersign::store::ledger::{Clock, Ledger};

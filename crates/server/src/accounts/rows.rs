@@ -73,7 +73,7 @@ pub(super) async fn ids(store: &Store) -> Result<Vec<AccountId>, StoreError> {
 pub(super) async fn gate_mode(store: &Store, gate: Gate) -> Result<Option<Mode>, StoreError> {
     let row = sqlx::query("SELECT mode FROM gate_modes WHERE gate = $1").bind(gate.name());
     let row = row.fetch_optional(store.readers()).await?;
-    Ok(row.map(|row| row.try_get("mode")).transpose()?.and_then(|word: String| mode(Some(word))))
+    Ok(row.map(|row| row.try_get("mode")).transpose()?.and_then(|word: String| mode(Some(&word))))
 }
 
 /// A number that grows with every change.
@@ -269,8 +269,8 @@ fn json_of(networks: &[IpNet]) -> String {
     serde_json::to_string(networks).unwrap_or_else(|_| "[]".to_owned())
 }
 
-fn mode(word: Option<String>) -> Option<Mode> {
-    match word.as_deref() {
+fn mode(word: Option<&str>) -> Option<Mode> {
+    match word {
         Some("observe") => Some(Mode::Observe),
         Some("enforce") => Some(Mode::Enforce),
         _ => None,

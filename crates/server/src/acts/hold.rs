@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 
 use crate::acts::{Ending, Reply};
 use crate::custody::{self, HeldMail};
-use crate::seal::{Keys, SealError};
-use crate::store::{Hold, Permit, Write};
+use crate::seal::SealError;
+use crate::store::{Hold, Keys, Permit, Write};
 
 /// What sealing needs.
 #[derive(Clone)]
@@ -43,11 +43,12 @@ pub(super) async fn plan(
     let plain = HeldMail::encode(&submission.envelope, &submission.credential, bytes);
     let sealed = key.seal(&Sealer::tie(ruling), &plain)?;
     let kept = SignedDuration::from_hours(24 * i64::from(sealer.custody_days));
-    let until = ruling.at().checked_add(kept).unwrap_or(ruling.at());
+    let until = ruling.at().checked_add(kept).unwrap_or_else(|_| ruling.at());
     Ok(custody::insert(ruling, &submission.envelope, bytes.len(), sealed, until))
 }
 
 /// Says that it waits. The transaction with the upstream ends with the means, unused.
+#[expect(clippy::needless_pass_by_value, reason = "an act uses its permit up")]
 pub(super) fn perform(permit: Permit<Hold>) -> Reply {
     let ruling = permit.ruling();
     let codes: Vec<&str> = ruling.reasons().iter().map(|cause| cause.code).collect();

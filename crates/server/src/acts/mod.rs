@@ -66,10 +66,8 @@ pub fn particulars(request: &Request, means: &Means) -> Value {
 pub async fn perform(recorded: Recorded<Durable>, request: &Request, means: Means, ledger: &Ledger) -> Reply {
     let about = request.about();
     let carried = match (&request.ask, recorded.ruling().binding()) {
-        (_, Decision::Refuse) => recorded.permit(&about).map(|permit| refuse::perform(permit)),
-        (Ask::Send(_), Decision::Hold | Decision::Ask) => {
-            recorded.permit(&about).map(|permit| hold::perform(permit))
-        }
+        (_, Decision::Refuse) => recorded.permit(&about).map(refuse::perform),
+        (Ask::Send(_), Decision::Hold | Decision::Ask) => recorded.permit(&about).map(hold::perform),
         (Ask::Send(submission), Decision::Allow) => match recorded.permit(&about) {
             Ok(permit) => Ok(release::perform(permit, submission, means).await),
             Err(mismatch) => Err(mismatch),

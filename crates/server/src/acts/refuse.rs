@@ -4,6 +4,7 @@ use crate::acts::{Ending, Reply};
 use crate::store::{Permit, Refuse};
 
 /// Says no.
+#[expect(clippy::needless_pass_by_value, reason = "an act uses its permit up")]
 pub(super) fn perform(permit: Permit<Refuse>) -> Reply {
     let ruling = permit.ruling();
     let codes: Vec<&str> = ruling.reasons().iter().map(|cause| cause.code).collect();

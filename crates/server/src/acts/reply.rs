@@ -67,7 +67,7 @@ impl Reply {
 
 fn spoken(ruling: &Ruling) -> SmtpReply {
     let first = ruling.reasons().first();
-    let (code, enhanced) = first.map_or((451, None), |cause| codes(cause));
+    let (code, enhanced) = first.map_or((451, None), codes);
     let mut sentences = ruling.reasons().iter().filter(|cause| codes(cause).0 / 100 == code / 100);
     let reference = format!("ref={}", ruling.reference());
     let Some(cause) = sentences.next() else { return SmtpReply::new(code, enhanced, &reference) };

@@ -9,8 +9,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::clock::Clock;
 use crate::config::{Config, StoreUrl};
-use crate::seal::{Keys, RootKey, RootKeyError, SealError};
-use crate::store::{Store, StoreError};
+use crate::seal::{RootKey, RootKeyError, SealError};
+use crate::store::{Keys, Store, StoreError};
 
 /// An open data directory.
 pub struct Data {

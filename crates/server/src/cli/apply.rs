@@ -48,7 +48,7 @@ impl Apply {
         let dir = loaded.config.server.data_dir.clone();
         match ask(&dir, Method::POST, "/v1/apply", Some(&body)).await {
             Ok(_) => {}
-            Err(NoAnswer::NoServer) => self.into_store(loaded.config, request).await?,
+            Err(NoAnswer::NoServer) => self.apply_alone(loaded.config, request).await?,
             Err(problem) => return Err(problem.into()),
         }
         let count = file.accounts.len();
@@ -60,7 +60,7 @@ impl Apply {
     }
 
     /// No server runs: this process is the house for a moment, without doors.
-    async fn into_store(
+    async fn apply_alone(
         &self,
         config: crate::config::Config,
         request: control::Apply,

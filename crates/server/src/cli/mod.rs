@@ -68,7 +68,7 @@ enum Verb {
 #[derive(Debug, Subcommand)]
 enum Check {
     /// Judge messages from files
-    Message(check::CheckMessage),
+    Message(Box<check::CheckMessage>),
     /// Evaluate SPF (RFC 7208) for a domain and an address
     Spf(spf::CheckSpf),
 }

@@ -4,16 +4,16 @@
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 /// A key made ready. GCM-SIV keeps its promise even if a nonce comes twice.
-pub(super) struct Cipher(LessSafeKey);
+pub(crate) struct Cipher(LessSafeKey);
 
 impl Cipher {
-    pub(super) fn new(key: &[u8; 32]) -> Result<Self, SealError> {
+    pub(crate) fn new(key: &[u8; 32]) -> Result<Self, SealError> {
         let key = UnboundKey::new(&AES_256_GCM_SIV, key).map_err(|_| SealError::Broken)?;
         Ok(Self(LessSafeKey::new(key)))
     }
 
     /// version, nonce, ciphertext, tag. What `aad` says must be said again to open it.
-    pub(super) fn seal(&self, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn seal(&self, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0_u8; NONCE_LEN];
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| SealError::Random)?;
         let mut text = Vec::with_capacity(plain.len() + TAG_LENGTH);
@@ -28,7 +28,7 @@ impl Cipher {
         Ok(out)
     }
 
-    pub(super) fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let Some((&VERSION, rest)) = sealed.split_first() else {
             return Err(SealError::Broken);
         };

@@ -1,10 +1,9 @@
-//! Sealing: the root key, the keys under it, and what is sealed with them.
+//! Sealing: the root key, and what is sealed with it and with the keys that the store keeps wrapped.
 //! The ledger and the rooms that keep personal data call it; the one layer that may use randomness.
 
 mod envelope;
-mod keys;
 mod root;
 
+pub(crate) use envelope::Cipher;
 pub use envelope::SealError;
-pub use keys::{AccountKey, Keys};
 pub use root::{RootKey, RootKeyError};

@@ -59,12 +59,12 @@ impl RootKey {
     }
 
     /// The HKDF-SHA256 pseudorandom key of it; the octets themselves are not kept.
-    pub(super) fn of(key: &[u8; LENGTH]) -> Self {
+    pub(crate) fn of(key: &[u8; LENGTH]) -> Self {
         Self(Salt::new(HKDF_SHA256, b"countersign/root/1").extract(key))
     }
 
     /// A key for one purpose, by HKDF-SHA256.
-    pub(super) fn derive(&self, label: &str) -> Result<Zeroizing<[u8; LENGTH]>, SealError> {
+    pub(crate) fn derive(&self, label: &str) -> Result<Zeroizing<[u8; LENGTH]>, SealError> {
         let mut out = Zeroizing::new([0_u8; LENGTH]);
         let info = [label.as_bytes()];
         let filled = self.0.expand(&info, HKDF_SHA256).and_then(|okm| okm.fill(out.as_mut_slice()));

@@ -2,11 +2,13 @@
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
 mod db;
+mod keys;
 pub mod ledger;
 mod migrations;
 mod write;
 
 pub use db::{Store, StoreError};
+pub use keys::{AccountKey, Keys};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, Report, VerifyError, verify};
 pub use ledger::{

@@ -20,11 +20,11 @@ impl MessageFile {
         let read = std::fs::read(path);
         let octets =
             read.map_err(|e| Failure::new(Code::Usage, format!("`{}` cannot be read: {e}", path.display())))?;
-        Ok(Self::of(octets))
+        Ok(Self::of(&octets))
     }
 
-    fn of(octets: Vec<u8>) -> Self {
-        let crlf = with_crlf(&octets);
+    fn of(octets: &[u8]) -> Self {
+        let crlf = with_crlf(octets);
         let normalised = crlf.len() != octets.len();
         Self { bytes: Bytes::from(crlf), normalised }
     }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn only_what_is_not_crlf_is_normalised() {
-        let file = |text: &str| MessageFile::of(text.as_bytes().to_vec());
+        let file = |text: &str| MessageFile::of(text.as_bytes());
         assert!(!file("a\r\nb\r\n").normalised);
         let mixed = file("a\nb\r\nc\n");
         assert!(mixed.normalised);
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_long_line_is_refused_as_on_the_wire() {
-        let line = |n: usize| MessageFile::of(format!("{}\r\n", "x".repeat(n)).into_bytes());
+        let line = |n: usize| MessageFile::of(format!("{}\r\n", "x".repeat(n)).as_bytes());
         assert_eq!(line(2048).fault(&Limits::default()), None);
         assert_eq!(line(2049).fault(&Limits::default()), Some(DataFault::LineTooLong));
     }

@@ -25,8 +25,7 @@ use crate::clock::{Clock, draw_ref};
 use crate::doors::Exits;
 use crate::gate::Gate;
 use crate::probes::Case;
-use crate::seal::Keys;
-use crate::store::Store;
+use crate::store::{Keys, Store};
 
 pub use accounts::Apply;
 use problem::Problem;
@@ -49,8 +48,9 @@ struct Peer(Actor);
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         // Without credentials nobody is anybody: policy permits `local` users only.
+        let actor = stream.io().peer_cred();
         let actor =
-            stream.io().peer_cred().map_or(Actor::Staff("unknown".to_owned()), |c| Actor::Local(c.uid()));
+            actor.map_or_else(|_| Actor::Staff("unknown".to_owned()), |peer| Actor::Local(peer.uid()));
         Self(actor)
     }
 }

@@ -98,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     async fn talk(&mut self) -> io::Result<Next> {
         // After STARTTLS the client speaks first (RFC 3207 4.2); in every other case we do.
-        if !(self.session.is_tls() && !self.door.implicit_tls) {
+        if !self.session.is_tls() || self.door.implicit_tls {
             let greeting = format!("{} ESMTP Countersign", self.door.hostname);
             self.say(&Reply::new(220, None, &greeting)).await?;
         }
@@ -138,6 +138,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         };
         match self.session.judge(&command) {
             Step::Allow => self.carry_out(command).await,
+            // Its octets follow all the same, and may read like commands.
+            Step::Refuse(reply) if matches!(command, Command::Bdat { .. }) => self.leave(reply).await,
             Step::Refuse(reply) => self.answer(reply).await,
         }
     }
@@ -278,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 return Err(error);
             }
         };
-        let desynchronised = received.bare_line_end;
+        let desynchronised = received.desynchronised;
         let (reply, outcome) = letter.submit(&self.door, received).await;
         self.session.advance(Event::TransactionEnded);
         self.say(&reply).await?;

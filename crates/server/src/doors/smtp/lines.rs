@@ -27,10 +27,11 @@ pub(super) enum Line {
     Closed,
 }
 
-/// A message as decoded, and whether a bare CR or LF was in it.
+/// A message as decoded, and whether the two ends may disagree about where it stopped: a bare CR or LF was
+/// in it, or it was not read to its end.
 pub(super) struct Received {
     pub(super) message: Result<Vec<u8>, DataFault>,
-    pub(super) bare_line_end: bool,
+    pub(super) desynchronised: bool,
     pub(super) octets: u64,
 }
 
@@ -65,6 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
     /// The octets after 354, to the end of the message.
     pub(super) async fn message(&mut self, limits: &Limits) -> io::Result<Received> {
         let mut decoder = DataDecoder::new(limits);
+        let mut cut = false;
         loop {
             let progress = decoder.push(&self.ahead);
             self.ahead.drain(..progress.consumed.min(self.ahead.len()));
@@ -73,14 +75,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
             }
             // A message that is too big is read to its end, so that the client hears why; not for ever.
             if decoder.received() > MOST_SIZES * limits.message_bytes as u64 {
-                return Err(io::ErrorKind::FileTooLarge.into());
+                cut = true;
+                break;
             }
             if self.fill().await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        let (bare_line_end, octets) = (decoder.bare_line_end(), decoder.received());
-        Ok(Received { message: decoder.finish(), bare_line_end, octets })
+        let (desynchronised, octets) = (cut || decoder.bare_line_end(), decoder.received());
+        Ok(Received { message: decoder.finish(), desynchronised, octets })
     }
 
     /// Writes a reply; while the client has more commands under way, replies wait for each other and

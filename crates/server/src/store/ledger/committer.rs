@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::handle::{Clock, RecordError};
 use super::owed::Debts;
 use super::tip::Tip;
-use crate::seal::Keys;
+use crate::store::Keys;
 use crate::store::{Store, StoreError};
 
 /// A draft and who waits for it.

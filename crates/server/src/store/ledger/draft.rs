@@ -8,7 +8,8 @@ use countersign_core::request::Action;
 use serde_json::{Map, Value};
 
 use super::payload;
-use crate::seal::{Keys, SealError};
+use crate::seal::SealError;
+use crate::store::Keys;
 use crate::store::Write;
 
 /// An entry without a place.

@@ -14,7 +14,8 @@ use super::draft::Draft;
 use super::owed::Debts;
 use super::recorded::{Durable, Owed, Recorded};
 use super::tip::Tip;
-use crate::seal::{Keys, SealError};
+use crate::seal::SealError;
+use crate::store::Keys;
 use crate::store::{Store, StoreError, Write};
 
 /// Where the time comes from.

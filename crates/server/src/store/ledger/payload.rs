@@ -6,7 +6,8 @@ use countersign_core::ids::AccountId;
 use countersign_core::ledger::{Hash, Kind, Leaf};
 use serde_json::Value;
 
-use crate::seal::{AccountKey, SealError};
+use crate::seal::SealError;
+use crate::store::AccountKey;
 
 /// A sealed payload and what the leaf promises about it.
 #[derive(Debug)]

@@ -9,7 +9,8 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::payload;
-use crate::seal::{Keys, SealError};
+use crate::seal::SealError;
+use crate::store::Keys;
 use crate::store::{Store, StoreError};
 
 /// One entry of the ledger.

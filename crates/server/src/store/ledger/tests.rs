@@ -199,18 +199,18 @@ async fn nothing_that_a_person_could_read_is_in_the_file() {
 
 /// A table of a room, with one row that two rulings compete for.
 async fn held(stage: &Stage) -> Ledger {
-    stage.sql("CREATE TABLE held (ref TEXT PRIMARY KEY, state TEXT NOT NULL)").await;
-    stage.sql("INSERT INTO held VALUES ('one', 'held')").await;
+    stage.sql("CREATE TABLE shelf (ref TEXT PRIMARY KEY, state TEXT NOT NULL)").await;
+    stage.sql("INSERT INTO shelf VALUES ('one', 'held')").await;
     stage.ledger().await.unwrap()
 }
 
 fn take() -> Write {
-    let swap = "UPDATE held SET state = $1 WHERE ref = $2 AND state = 'held'";
+    let swap = "UPDATE shelf SET state = $1 WHERE ref = $2 AND state = 'held'";
     Write::new(swap, vec![Cell::text("releasing"), Cell::text("one")]).rows(1)
 }
 
 fn put(name: &str) -> Write {
-    Write::new("INSERT INTO held VALUES ($1, $2)", vec![Cell::text(name), Cell::text("held")])
+    Write::new("INSERT INTO shelf VALUES ($1, $2)", vec![Cell::text(name), Cell::text("held")])
 }
 
 /// Records many rulings so that they share a commit: the writer is kept busy until all of them wait.
@@ -237,8 +237,8 @@ async fn a_compare_and_swap_that_fails_fails_alone() {
     let results = together(&stage, &ledger, all).await;
     assert_eq!(results, [Ok(()), Ok(()), Err(RecordError::Conflict), Ok(())]);
     // What the loser wrote before it lost is gone, and it has no leaf.
-    assert_eq!(stage.number("SELECT COUNT(*) FROM held").await, 3);
-    assert_eq!(stage.number("SELECT COUNT(*) FROM held WHERE ref = 'b'").await, 0);
+    assert_eq!(stage.number("SELECT COUNT(*) FROM shelf").await, 3);
+    assert_eq!(stage.number("SELECT COUNT(*) FROM shelf WHERE ref = 'b'").await, 0);
     assert_eq!(verify(&stage.store, Some(&stage.keys), |_, _| {}).await.unwrap().leaves, 3);
 }
 
@@ -247,7 +247,7 @@ async fn a_write_that_is_wrong_fails_alone() {
     let stage = Stage::new().await;
     let ledger = held(&stage).await;
     let nonsense = Write::new("INSERT INTO nowhere VALUES (1)", vec![]);
-    let null = Write::new("INSERT INTO held VALUES ('n', $1)", vec![Cell::Null]);
+    let null = Write::new("INSERT INTO shelf VALUES ('n', $1)", vec![Cell::Null]);
     let all = vec![vec![put("a")], vec![nonsense], vec![put("one")], vec![null], vec![put("d")]];
     let results = together(&stage, &ledger, all).await;
     for (number, result) in results.iter().enumerate() {
@@ -270,7 +270,7 @@ async fn a_ruling_is_recorded_once() {
     assert_eq!(results, [Err(RecordError::Duplicate(Ref::from_random(100))), Ok(()), Ok(())]);
     let other = ruling(100, "globex", "allow", Enforce);
     assert!(ledger.record(other, Value::Null, vec![]).await.is_ok(), "another account's ref is another ref");
-    assert_eq!(stage.number("SELECT COUNT(*) FROM held WHERE ref IN ('a', 'x')").await, 0);
+    assert_eq!(stage.number("SELECT COUNT(*) FROM shelf WHERE ref IN ('a', 'x')").await, 0);
     assert_eq!(verify(&stage.store, Some(&stage.keys), |_, _| {}).await.unwrap().leaves, 4);
 }
 
@@ -285,7 +285,7 @@ async fn a_store_that_fails_records_nothing_and_recovers() {
         assert!(cause.contains("no such table"), "{cause}");
     }
     assert_eq!(stage.number("SELECT COUNT(*) FROM leaves").await, 1);
-    assert_eq!(stage.number("SELECT COUNT(*) FROM held").await, 1, "writes go with their ruling");
+    assert_eq!(stage.number("SELECT COUNT(*) FROM shelf").await, 1, "writes go with their ruling");
     stage.sql("ALTER TABLE gone RENAME TO payloads").await;
     let results = together(&stage, &ledger, vec![vec![put("a")], vec![], vec![put("b")]]).await;
     assert_eq!(results, [Ok(()), Ok(()), Ok(())]);
@@ -297,7 +297,7 @@ async fn a_store_that_fails_records_nothing_and_recovers() {
 async fn a_commit_that_fails_fails_the_whole_batch() {
     let stage = Stage::new().await;
     let ledger = held(&stage).await;
-    stage.sql("CREATE TABLE later (ref TEXT REFERENCES held (ref) DEFERRABLE INITIALLY DEFERRED)").await;
+    stage.sql("CREATE TABLE later (ref TEXT REFERENCES shelf (ref) DEFERRABLE INITIALLY DEFERRED)").await;
     // Nothing is wrong until COMMIT, which SQLite then refuses.
     let dangling = Write::new("INSERT INTO later VALUES ('nobody')", vec![]);
     let results = together(&stage, &ledger, vec![vec![put("a")], vec![dangling], vec![]]).await;

@@ -12,7 +12,8 @@ use sqlx::{Decode, Row, Type};
 use super::draft::pseudonym;
 use super::payload;
 use super::tip::Link;
-use crate::seal::{Keys, SealError};
+use crate::seal::SealError;
+use crate::store::Keys;
 use crate::store::{Store, StoreError};
 
 #[cfg(test)]

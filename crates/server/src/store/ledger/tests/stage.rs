@@ -17,7 +17,8 @@ use countersign_wire::limits::Limits;
 use jiff::Timestamp;
 
 use super::super::{Clock, Ledger};
-use crate::seal::{Keys, RootKey};
+use crate::seal::RootKey;
+use crate::store::Keys;
 use crate::store::{Store, StoreError};
 
 pub(in super::super) struct Stage {

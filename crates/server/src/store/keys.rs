@@ -12,8 +12,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use zeroize::Zeroizing;
 
-use super::envelope::{Cipher, SealError};
-use super::root::RootKey;
+use crate::seal::{Cipher, RootKey, SealError};
 use crate::store::{Store, StoreError};
 
 /// Every key of the server. Cloning shares it.
