@@ -6,6 +6,7 @@ mod ambiguity;
 mod client;
 mod dns;
 mod letters;
+mod postfix;
 mod smtp;
 mod smuggling;
 mod world;
