@@ -83,13 +83,20 @@ class Postfix:
         self.root, self.port = pathlib.Path(root), free_port()
         self.layout()
         listener, settings = page()
-        (self.root / "etc/main.cf").write_text(MAIN.format(root=root, sink=sink_port) + settings)
-        (self.root / "etc/master.cf").write_text(listener.replace("10026", str(self.port), 1) + SERVICES)
+        self.write("main.cf", MAIN.format(root=root, sink=sink_port) + settings)
+        self.write("master.cf", listener.replace("10026", str(self.port), 1) + SERVICES)
         postconf = shutil.which("postconf", path=os.environ.get("PATH", "") + ":/usr/sbin")
         daemons = subprocess.run(
             [postconf, "-h", "daemon_directory"], capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
-        self.process = subprocess.Popen([f"{daemons}/master", "-c", str(self.root / "etc"), "-d"])
+        command = [f"{daemons}/master", "-c", str(self.root / "etc"), "-d"]
+        self.process = subprocess.Popen(command, process_group=0)  # It ends its children by its process group.
+
+    def write(self, name, text):
+        """Writes a file as if of old: Postfix waits two seconds after a change before it believes it."""
+        path = self.root / "etc" / name
+        path.write_text(text)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
 
     def layout(self):
         """The queue's directories. Postfix's user must reach them: the caller's directory must be searchable for all."""

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
@@ -55,12 +55,14 @@ impl Postfix {
         let (listener, settings) = page();
         let root = dir.path().display().to_string();
         let main = MAIN.replace("ROOT", &root).replace("SINK", &sink.port().to_string());
-        std::fs::write(dir.path().join("etc/main.cf"), main + &settings).unwrap();
+        write_as_of_old(&dir.path().join("etc/main.cf"), &(main + &settings));
         let master = listener.replacen("10026", &port.to_string(), 1) + SERVICES;
-        std::fs::write(dir.path().join("etc/master.cf"), master).unwrap();
+        write_as_of_old(&dir.path().join("etc/master.cf"), &master);
         let mut command = Command::new(daemons().unwrap().join("master"));
         // Without -d it would leave; the `postfix` command would touch the system's own Postfix.
         command.arg("-c").arg(dir.path().join("etc")).arg("-d").stdin(Stdio::null()).stdout(Stdio::null());
+        // It ends its children by its process group, so it has to have one.
+        command.process_group(0);
         let postfix = Self { master: command.spawn().unwrap(), dir };
         within(10, "Postfix's greeting", greeting(port)).await;
         postfix
@@ -88,6 +90,13 @@ impl Drop for Postfix {
     fn drop(&mut self) {
         self.terminate();
     }
+}
+
+/// Postfix waits for two seconds after a change of its files before it believes them.
+fn write_as_of_old(path: &Path, text: &str) {
+    let mut file = std::fs::File::create_new(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
 }
 
 async fn greeting(port: u16) {

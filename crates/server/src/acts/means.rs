@@ -32,6 +32,17 @@ pub struct RefusedRecipient {
 }
 
 impl Means {
+    /// The same without the transaction, whose connection goes back to the pool.
+    pub(super) fn abandoned(self) -> Self {
+        match self {
+            Self::Letter { outgoing: Some(outgoing), refused } => {
+                tokio::spawn(outgoing.abandon());
+                Self::Letter { outgoing: None, refused }
+            }
+            other => other,
+        }
+    }
+
     /// The recipients that were refused before the ruling.
     #[must_use]
     pub fn refused(&self) -> &[RefusedRecipient] {

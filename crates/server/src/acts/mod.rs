@@ -65,6 +65,10 @@ pub fn particulars(request: &Request, means: &Means) -> Value {
 /// Carries a recorded ruling out.
 pub async fn perform(recorded: Recorded<Durable>, request: &Request, means: Means, ledger: &Ledger) -> Reply {
     let about = request.about();
+    let means = match recorded.ruling().binding() {
+        Decision::Allow => means,
+        Decision::Ask | Decision::Hold | Decision::Refuse => means.abandoned(),
+    };
     let carried = match (&request.ask, recorded.ruling().binding()) {
         (_, Decision::Refuse) => recorded.permit(&about).map(refuse::perform),
         (Ask::Send(_), Decision::Hold | Decision::Ask) => recorded.permit(&about).map(hold::perform),

@@ -59,13 +59,15 @@ impl Running {
         listeners.insert("metrics".to_owned(), local(&plain, "metrics")?);
         let socket = bind_control(&house)?;
 
+        let handle = recorder();
+        metrics::gauge!("countersign_sessions").set(0.0);
         let mut tasks = JoinSet::new();
         for (listener, door) in smtp {
             tasks.spawn(door.serve(listener, stopped.clone()));
         }
         let ledger = house.gate.ledger.clone();
         let owed = Arc::new(move || ledger.owed());
-        let health = Health { store: house.data.store.clone(), owed, metrics: recorder() };
+        let health = Health { store: house.data.store.clone(), owed, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(control::serve(socket, house.control(), stopped.clone()));
         tasks.spawn(watch_changes(Arc::clone(&house), stopped));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use countersign_core::request::Gate;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::load;
@@ -19,7 +20,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
-        let loaded = load(file)?;
+        let mut loaded = load(file)?;
         loaded.config.fit_to_serve()?;
         start_log(self.log_json);
         for warning in &loaded.warnings {
@@ -28,12 +29,20 @@ impl Serve {
         let failed = |error: std::io::Error| Failure::internal(format!("signals cannot be caught: {error}"));
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let house = House::build(loaded.config, Clock::system()).await?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+        let house = House::build(loaded.config.clone(), Clock::system()).await?;
+        if let Some(mode) = house.directory.gate_mode(Gate::Send).await.map_err(Failure::internal)? {
+            loaded.mode_from_store(mode);
+            loaded.config.fit_to_serve()?;
+        }
         let running = Running::open(house).await?;
         data(&serde_json::to_string(&running.ready).map_err(Failure::internal)?);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => tracing::warn!("reloading is not built yet: restart to read the configuration again"),
+            }
         }
         tracing::info!("closing: sessions end at their next boundary");
         running.close().await;

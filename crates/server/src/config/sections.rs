@@ -44,7 +44,7 @@ const STORE: &[Key] = &[Key::text("url", "sqlite:"), Key::text("shared", "memory
 const DNS: &[Key] = &[
     Key::optional("resolvers", Kind::TextOrTexts).or(Fallback::Text("system")),
     // `via-resolver` with a list of resolvers.
-    Key::text("authoritative", "direct"),
+    Key::text("authoritative", "direct").later(),
     Key::count("timeout_ms", 1500, 1, 60_000),
     Key::count("budget_ms", 5000, 1, 120_000),
 ];
@@ -84,16 +84,16 @@ const UPSTREAM: &[Key] = &[
 ];
 
 const LIMITS: &[Key] = &[
-    Key::count("per_credential_day", 0, 0, MANY),
-    Key::count("new_recipients_day", 0, 0, MANY),
+    Key::count("per_credential_day", 0, 0, MANY).later(),
+    Key::count("new_recipients_day", 0, 0, MANY).later(),
     Key::count("connections_per_ip", 20, 1, MANY),
     Key::count("connections_per_net", 100, 1, MANY),
     Key::count("commands", 1000, 10, MANY),
     Key::count("rcpts", 1000, 1, 100_000),
     Key::count("message_bytes", 26_214_400, 1024, 1_073_741_824),
-    Key::count("min_data_rate", 1024, 0, MANY),
-    Key::count("bytes_in_flight", 268_435_456, 1024, 1 << 40),
-    Key::section("auth_failures", AUTH_FAILURES),
+    Key::count("min_data_rate", 1024, 0, MANY).later(),
+    Key::count("bytes_in_flight", 268_435_456, 1024, 1 << 40).later(),
+    Key::section("auth_failures", AUTH_FAILURES).later(),
 ];
 
 const AUTH_FAILURES: &[Key] = &[

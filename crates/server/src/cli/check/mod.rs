@@ -14,6 +14,7 @@ use self::file::MessageFile;
 use super::assume::{self, Assumptions};
 use super::config::load;
 use super::exit::{Code, Failure, data, talk};
+use crate::accounts::sidecar::AuthResults;
 use crate::boot::judge;
 use crate::gate::Judge;
 use crate::probes::Way;
@@ -51,6 +52,10 @@ pub(super) struct CheckMessage {
     /// Findings to assume, as in spf=pass,domain.exists=pass
     #[arg(long, value_parser = assume::parse, value_name = "KIND=FINDING,...")]
     assume: Option<Assumptions>,
+    /// Which Authentication-Results field to believe: `topmost` or an authserv-id (for the receive gate,
+    /// which is not built yet)
+    #[arg(long, value_parser = AuthResults::parse, value_name = "topmost|ID")]
+    trust_auth_results: Option<AuthResults>,
     /// The time to judge at (RFC 3339)
     #[arg(long)]
     now: Option<Timestamp>,
@@ -62,6 +67,9 @@ pub(super) struct CheckMessage {
 impl CheckMessage {
     pub(super) async fn run(self, config: Option<&Path>) -> Result<Code, Failure> {
         let loaded = load(config)?;
+        if self.trust_auth_results.is_some() {
+            talk("countersign: --trust-auth-results has no effect: the receive gate is not built yet");
+        }
         let bench = Bench {
             judge: judge(&loaded.config)?,
             way: circumstances::way(&loaded.config)?,

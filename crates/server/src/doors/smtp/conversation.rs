@@ -106,6 +106,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             if *self.stop.borrow() && !self.session.in_transaction() {
                 return self.leave(&SHUTTING_DOWN).await;
             }
+            // Nothing is cut off half-way in a write: what waits is written before waiting for the client.
+            self.lines.flush_unless_more().await?;
             let most = self.door.limits.command_line;
             let line = tokio::select! {
                 line = self.lines.line(most) => line?,

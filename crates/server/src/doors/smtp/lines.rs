@@ -96,6 +96,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
         self.flush().await
     }
 
+    /// Writes what waits, unless the client's next command is here already.
+    pub(super) async fn flush_unless_more(&mut self) -> io::Result<()> {
+        if self.ahead.contains(&b'\n') { Ok(()) } else { self.flush().await }
+    }
+
     /// Writes what waits.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
         if !self.replies.is_empty() {
