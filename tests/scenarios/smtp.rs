@@ -229,8 +229,7 @@ async fn recipients_over_the_limit_are_452_and_recorded() {
             client.write(&stuffed(&letter("news@acme.example"))).await;
             assert_eq!(client.hear().await.code, 250);
         }
-        let entries = world.json(&["explain", over.reference().unwrap(), "--json"]).await;
-        let refused = &entries[0]["payload"]["recipients"];
+        let refused = &world.recorded(over.reference().unwrap(), "ruling").await["recipients"];
         assert_eq!(refused.as_array().unwrap().len(), 1, "{ending}: {refused}");
         assert_eq!(refused[0]["address"], "cy@reader.example");
         assert_eq!((&refused[0]["by"], &refused[0]["reason"]), (&"us".into(), &"limit-recipients".into()));

@@ -188,15 +188,20 @@ impl World {
 
     /// What became of an allowed letter: recorded soon after the client has heard of it.
     pub(crate) async fn outcome(&self, reference: &str) -> Value {
+        self.recorded(reference, "outcome").await["outcome"].clone()
+    }
+
+    /// The payload of the first entry of a kind under a ref, as soon as it is there.
+    pub(crate) async fn recorded(&self, reference: &str, kind: &str) -> Value {
         let recorded = async {
             loop {
-                let entries = self.json(&["explain", reference, "--json"]).await;
-                if let Some(entry) = entries.iter().find(|entry| entry["kind"] == "outcome") {
-                    return entry["payload"]["outcome"].clone();
+                let entries = self.cli(&["explain", reference, "--json"]).await.json();
+                if let Some(entry) = entries.iter().find(|entry| entry["kind"] == kind) {
+                    return entry["payload"].clone();
                 }
             }
         };
-        within(10, "the outcome", recorded).await
+        within(10, "an entry of the ledger", recorded).await
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
