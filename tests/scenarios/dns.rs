@@ -33,11 +33,9 @@ async fn fails_closed_and_recovers(fault: Fault) {
     assert_eq!(reasons(&world, &reply).await, ["domain-unavailable", "spf-unavailable"]);
     assert!(took < Duration::from_secs(6), "{took:?}");
 
-    let began = Instant::now();
     let foreign = world.send("acme", "news@acme.example", &letter("service@bank.example")).await;
     assert_eq!(foreign.code, 550, "{foreign:?}");
     assert_eq!(reasons(&world, &foreign).await, ["from-not-yours"]);
-    assert!(began.elapsed() < Duration::from_secs(1), "a plain refusal waits for nobody");
     assert_eq!(world.sink.taken(), 0);
 
     world.dns.set_fault(Fault::None);
