@@ -75,42 +75,57 @@ impl Client {
 
     /// MAIL, RCPT and DATA: the last reply, or the first that is no yes.
     pub(crate) async fn envelope(&mut self, mail_from: &str, recipients: &[&str]) -> Reply {
-        let mail = format!("MAIL FROM:<{mail_from}>");
-        let rcpts = recipients.iter().map(|recipient| format!("RCPT TO:<{recipient}>"));
-        for command in std::iter::once(mail).chain(rcpts) {
-            let reply = self.ask(&command).await;
-            if reply.code != 250 {
-                return reply;
-            }
-        }
-        self.ask("DATA").await
+        self.try_envelope(mail_from, recipients).await.expect(CLOSED)
     }
 
     /// A whole letter to one recipient: the reply that decides it. The message has no stuffed dots.
     pub(crate) async fn send(&mut self, mail_from: &str, message: &[u8]) -> Reply {
-        let reply = self.envelope(mail_from, &["bo@reader.example"]).await;
-        if reply.code != 354 {
-            return reply;
-        }
-        self.write(&stuffed(message)).await;
-        self.hear().await
+        self.try_send(mail_from, message).await.expect(CLOSED)
     }
 
-    /// Octets as they are.
+    /// As `send`; nothing when the connection ends before the reply.
+    pub(crate) async fn try_send(&mut self, mail_from: &str, message: &[u8]) -> Option<Reply> {
+        let reply = self.try_envelope(mail_from, &["bo@reader.example"]).await?;
+        if reply.code != 354 {
+            return Some(reply);
+        }
+        self.write(&stuffed(message)).await;
+        self.try_hear().await
+    }
+
+    async fn try_envelope(&mut self, mail_from: &str, recipients: &[&str]) -> Option<Reply> {
+        let mail = format!("MAIL FROM:<{mail_from}>\r\n");
+        let rcpts = recipients.iter().map(|recipient| format!("RCPT TO:<{recipient}>\r\n"));
+        for command in std::iter::once(mail).chain(rcpts) {
+            self.write(command.as_bytes()).await;
+            let reply = self.try_hear().await?;
+            if reply.code != 250 {
+                return Some(reply);
+            }
+        }
+        self.write(b"DATA\r\n").await;
+        self.try_hear().await
+    }
+
+    /// Octets as they are. That nobody reads them any more is noticed when a reply is missing.
     pub(crate) async fn write(&mut self, octets: &[u8]) {
-        self.stream.write_all(octets).await.unwrap();
-        self.stream.flush().await.unwrap();
+        let _gone = self.stream.write_all(octets).await;
+        let _gone = self.stream.flush().await;
     }
 
     /// The next reply.
     pub(crate) async fn hear(&mut self) -> Reply {
+        self.try_hear().await.expect(CLOSED)
+    }
+
+    async fn try_hear(&mut self) -> Option<Reply> {
         let mut lines = Vec::new();
         loop {
-            let line = self.line().await.expect("the server closed the connection in place of a reply");
+            let line = self.line().await?;
             let (code, rest) = line.split_at(3);
             lines.push(rest.get(1..).unwrap_or_default().to_owned());
             if !rest.starts_with('-') {
-                return Reply { code: code.parse().unwrap(), lines };
+                return Some(Reply { code: code.parse().unwrap(), lines });
             }
         }
     }
@@ -194,6 +209,8 @@ pub(crate) fn plain(login: &str, password: &str) -> String {
 pub(crate) fn password(login: &str) -> String {
     format!("{login}-secret")
 }
+
+const CLOSED: &str = "the server closed the connection in place of a reply";
 
 /// How long scenarios wait for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

@@ -259,6 +259,17 @@ async fn observing_lets_no_faulty_octet_and_no_blocked_account_pass() {
     assert_eq!(world.sink.taken(), 0);
 }
 
+#[tokio::test]
+async fn a_hold_that_defers_leaves_the_letter_with_the_client() {
+    let send = "mode = \"enforce\"\nhold = \"defer\"".to_owned();
+    let world = World::of(Plan { send, ..Plan::default() }).await;
+    let reply = world.send("acme", "news@acme.example", &kept_letter()).await;
+    assert_eq!((reply.code, reply.enhanced()), (451, "4.7.1"), "{reply:?}");
+    assert_eq!(reasons(&world, &reply).await, ["policy"]);
+    assert_eq!(world.json(&["held", "ls", "--all", "--json"]).await.len(), 0);
+    assert_eq!(world.sink.taken(), 0);
+}
+
 fn kept_letter() -> Vec<u8> {
     let mut message = letter(&format!("Ana <ana@{KEPT}>"));
     message.extend_from_slice(b".dots\r\n..\r\n\xe4 and long: ");

@@ -3,10 +3,15 @@
 #![cfg(test)]
 
 mod ambiguity;
+mod bad_input;
+mod bombs;
 mod client;
+mod crash;
 mod dns;
 mod letters;
 mod postfix;
+mod service;
 mod smtp;
 mod smuggling;
+mod trial;
 mod world;

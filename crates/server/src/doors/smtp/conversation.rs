@@ -165,7 +165,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             Command::Noop => self.answer(&OK).await,
             Command::Help => self.answer(&HELP).await,
             Command::Vrfy(_) => self.answer(&CANNOT_VERIFY).await,
-            Command::Quit => self.leave(&BYE).await,
+            Command::Quit => {
+                // What has to be recorded is, before the client hears goodbye.
+                self.end_transaction().await;
+                self.leave(&BYE).await
+            }
             // The table refuses these; should it ever not, so does this line.
             Command::Bdat { .. } | Command::Expn(_) | Command::Unknown { .. } => {
                 self.leave(&NOT_OFFERED).await

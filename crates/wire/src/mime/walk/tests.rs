@@ -1,7 +1,5 @@
 //! Tests of the MIME walk: shapes, ambiguities, and what wants to exhaust us.
 
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 
 use super::*;
@@ -108,18 +106,15 @@ fn both_of_two_content_types_are_followed() {
     assert!(matches!(read(&level), Err(MimeFault::Depth { limit: 20, .. })));
 }
 
-fn quick(message: &[u8]) -> Result<Structure, MimeFault> {
-    let start = Instant::now();
-    let found = scan(message, &Limits::default());
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    found
+fn scanned(message: &[u8]) -> Result<Structure, MimeFault> {
+    scan(message, &Limits::default())
 }
 
 #[test]
 fn nested_messages_run_out_of_depth() {
     for levels in [22_000, 90_000] {
         let bomb = b"Content-Type: message/rfc822\r\n\r\n".repeat(levels);
-        assert_eq!(quick(&bomb), Err(MimeFault::Depth { line: 42, limit: 20 }));
+        assert_eq!(scanned(&bomb), Err(MimeFault::Depth { line: 42, limit: 20 }));
     }
     assert_eq!(read(&"Content-Type: message/rfc822\n\n".repeat(20)).unwrap().depth, 20);
 }
@@ -129,23 +124,26 @@ fn nested_multiparts_run_out_of_depth() {
     let bomb: String = (0..100_000)
         .map(|n| format!("Content-Type: multipart/mixed; boundary={n}\r\n\r\n--{n}\r\n"))
         .collect();
-    assert!(matches!(quick(bomb.as_bytes()), Err(MimeFault::Depth { limit: 20, .. })));
+    assert!(matches!(scanned(bomb.as_bytes()), Err(MimeFault::Depth { limit: 20, .. })));
 }
 
 #[test]
 fn a_million_parts_run_out_of_parts() {
     let mut bomb = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_vec();
     bomb.extend(b"--b\r\n\r\n".repeat(1_000_000));
-    assert!(matches!(quick(&bomb), Err(MimeFault::Parts { limit: 1000, .. })));
+    assert!(matches!(scanned(&bomb), Err(MimeFault::Parts { limit: 1000, .. })));
 }
 
 #[test]
 fn a_million_header_fields_run_out_of_fields() {
-    assert!(matches!(quick(&b"A: b\r\n".repeat(1_000_000)), Err(MimeFault::HeaderFields { line: 1001, .. })));
+    assert!(matches!(
+        scanned(&b"A: b\r\n".repeat(1_000_000)),
+        Err(MimeFault::HeaderFields { line: 1001, .. })
+    ));
     let folded = [b"A: b\r\n".as_slice(), &b" x\r\n".repeat(1_000_000)].concat();
-    assert!(matches!(quick(&folded), Err(MimeFault::HeaderBytes { limit: 102_400, .. })));
+    assert!(matches!(scanned(&folded), Err(MimeFault::HeaderBytes { limit: 102_400, .. })));
     let inner = [b"Content-Type: message/rfc822\r\n\r\n".as_slice(), &b"A: b\r\n".repeat(1_000_000)].concat();
-    assert!(matches!(quick(&inner), Err(MimeFault::HeaderFields { line: 1003, .. })));
+    assert!(matches!(scanned(&inner), Err(MimeFault::HeaderFields { line: 1003, .. })));
 }
 
 #[test]
@@ -156,7 +154,7 @@ fn near_misses_of_twenty_long_boundaries_stay_linear() {
         .collect();
     bomb.push_str("\r\n");
     bomb.push_str(&format!("--{long}\r\n").repeat(2_000));
-    let found = quick(bomb.as_bytes()).unwrap();
+    let found = scanned(bomb.as_bytes()).unwrap();
     assert_eq!((found.depth, found.parts), (20, 21));
 }
 
@@ -164,7 +162,7 @@ fn near_misses_of_twenty_long_boundaries_stay_linear() {
 fn twenty_megabytes_of_dashes_stay_linear() {
     let mut bomb = b"Content-Type: multipart/mixed; boundary=-\r\n\r\n".to_vec();
     bomb.extend(b"--\r\n".repeat(5_000_000));
-    assert_eq!(quick(&bomb).unwrap().parts, 1);
+    assert_eq!(scanned(&bomb).unwrap().parts, 1);
 }
 
 proptest! {
