@@ -44,6 +44,9 @@ async fn a_foreign_sender_never_reaches_postfix() {
         road.refused("news@acme.example", &letter, "sender-not-yours").await;
     }
     assert_eq!(road.world.sink.taken(), 0);
+    let log = road.postfix.log();
+    // One of the scenario itself, to see that Postfix is up, and ours, used again after each refusal.
+    assert!(log.matches(": connect from").count() <= 4, "a connection for each refusal:\n{log}");
     road.close().await;
 }
 

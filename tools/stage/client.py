@@ -3,11 +3,11 @@
 import base64
 import collections
 import re
+import select
 import socket
 import ssl
 
 Reply = collections.namedtuple("Reply", "code lines")
-LOST = Reply(0, ["connection lost"])
 
 
 class Client:
@@ -51,6 +51,10 @@ class Client:
             if line[3:4] != b"-":
                 return Reply(int(line[:3]), lines)
         raise ConnectionError("the server closed the connection")
+
+    def is_closed(self):
+        """Whether the server has closed, or said something that nobody asked for; between messages."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     @staticmethod
     def expect(code, reply):

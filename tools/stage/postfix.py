@@ -99,7 +99,7 @@ class Postfix:
         os.utime(path, (1_000_000_000, 1_000_000_000))
 
     def layout(self):
-        """The queue's directories. Postfix's user must reach them: the caller's directory must be searchable for all."""
+        """The queue's directories. Postfix's user must reach them: what they are in must be searchable for all."""
         spool = self.root / "spool"
         for path in [self.root / "etc", self.root / "data", spool / "pid"]:
             path.mkdir(parents=True)

@@ -7,6 +7,10 @@ import re
 
 SINGLETONS = b"""from sender reply-to to cc bcc subject date message-id in-reply-to references mime-version content-type
 content-transfer-encoding content-id content-description content-disposition""".split()
+# One mailbox that every reader reads alike: words or one quoted string, and an address.
+ADDRESS = rb"[\w!#$%&'*+/=?^`{|}~.-]+@[\w-]+(?:\.[\w-]+)+"
+NAME = rb"""(?:[^\x00-\x1f"(),.:;<>@\[\\\]]*|"(?:[^"\\]|\\.)*"\s*)"""
+MAILBOX = re.compile(NAME + rb"<" + ADDRESS + rb">|" + ADDRESS)
 LONGEST_LINE, LARGEST_HEADER, MOST_FIELDS, LARGEST = 2048, 102_400, 1000, 26_214_400
 
 
@@ -80,10 +84,23 @@ def foreign(message, wanted, domain):
 def sender_of(message, mbox_sender):
     """The reverse path under which it was sent: Return-Path, else the mbox line, else the author."""
     for text in values(message, b"return-path"):
-        return address(text) or ""
+        return address(text) or ""  # `<>`, and what is no address.
     if mbox_sender and "@" in mbox_sender:
         return mbox_sender
     return next((found for text in values(message, b"from") if (found := address(text))), "")
+
+
+def path_faults(mail_from):
+    """`reverse-path` for one that is refused at MAIL already: no address, or not in ASCII."""
+    return set() if not mail_from or re.fullmatch(ADDRESS, mail_from.encode()) else {"reverse-path"}
+
+
+def is_mailbox(text):
+    """Whether everybody reads the same one mailbox in a field."""
+    try:
+        return bool(MAILBOX.fullmatch(text)) and len(text.decode()) < 500
+    except UnicodeDecodeError:
+        return False
 
 
 def first_difference(one, other):
@@ -103,9 +120,10 @@ def faults(message):
         found.add("limit-message-bytes")
     if len(header) > LARGEST_HEADER or len(all_fields) > MOST_FIELDS:
         found.add("limit-headers")
-    if names.count(b"from") != 1:
+    mailboxes = {who: [value(field) for field in all_fields if name(field) == who] for who in (b"from", b"sender")}
+    if len(mailboxes[b"from"]) != 1 or not all(map(is_mailbox, mailboxes[b"from"])):
         found.add("from-ambiguous")
-    if names.count(b"sender") > 1:
+    if len(mailboxes[b"sender"]) > 1 or not all(map(is_mailbox, mailboxes[b"sender"])):
         found.add("sender-ambiguous")
     if any(names.count(once) > 1 for once in SINGLETONS):
         found.add("duplicate-header")

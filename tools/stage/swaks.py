@@ -25,7 +25,8 @@ def send(address, login, password, mail_from, recipient, message, scratch):
 
 
 def last_reply(transcript):
-    """The reply before the one to QUIT. What swaks says is marked ` ->`, by TLS ` ~>`; what it hears `<-`, `<~`, `<**`."""
+    """The reply before the one to QUIT. Lines that swaks says begin with ` ->` or ` ~>` (TLS), those that it hears
+    with `<-`, `<~` or `<**`."""
     reply, lines = None, []
     before_quit = transcript.rpartition(b"> QUIT")[0]
     for code, more, text in re.findall(rb"(?m)^<[-~*]+ +(\d{3})([ -])(.*?)\r?$", before_quit):
