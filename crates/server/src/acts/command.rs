@@ -65,9 +65,12 @@ async fn release_held(
     ledger: &Ledger,
 ) -> Reply {
     let ruling = permit.ruling().clone();
+    let trace = release::trace_of_held(held, &ruling);
     let sent = match upstream {
         Some(upstream) => match open(submission, upstream).await {
-            Ok(outgoing) => release::pass_on(permit, submission, outgoing).await.map_err(|e| e.to_string()),
+            Ok(outgoing) => {
+                release::pass_on(permit, &trace, submission, outgoing).await.map_err(|e| e.to_string())
+            }
             Err(why) => Err(why),
         },
         None => Err("the account's upstream is not configured".to_owned()),

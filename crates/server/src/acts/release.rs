@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::accounts;
 use crate::acts::{Ending, Means, Outcome, Reply};
+use crate::custody::Held;
 use crate::net::{Transaction, UpstreamError};
 use crate::store::{Permit, Release, Write};
 
@@ -31,7 +32,8 @@ pub(super) async fn perform(permit: Permit<Release>, submission: &Submission, me
     let Means::Letter { outgoing: Some(outgoing), .. } = means else {
         return unreachable(&ruling, "no transaction with the upstream is open");
     };
-    match pass_on(permit, submission, outgoing).await {
+    let trace = trace(&ruling);
+    match pass_on(permit, &trace, submission, outgoing).await {
         Ok(reply) => heard(&ruling, reply),
         Err(error) => failed(&ruling, &error),
     }
@@ -40,22 +42,32 @@ pub(super) async fn perform(permit: Permit<Release>, submission: &Submission, me
 /// Sends the octets: trace header, then the message as judged.
 pub(super) async fn pass_on(
     permit: Permit<Release>,
+    trace: &str,
     submission: &Submission,
     outgoing: Transaction,
 ) -> Result<SmtpReply, UpstreamError> {
-    let trace = trace(permit.ruling());
+    tracing::debug!("ledger.ref" = %permit.reference(), "passing on");
     let octets = [trace.as_bytes(), submission.message.bytes()].concat();
     outgoing.data(&octets).await
 }
 
 /// `Countersign-Trace` of the interface contract.
 fn trace(ruling: &Ruling) -> String {
+    let (gate, decision) = (ruling.gate().name(), ruling.decision().word());
+    let mode = ruling.mode().name();
     format!(
-        "Countersign-Trace: v=1; ref={}; gate={}; decision={}; mode={}\r\n",
-        ruling.reference(),
-        ruling.gate().name(),
-        ruling.decision().word(),
-        ruling.mode().name(),
+        "Countersign-Trace: v=1; ref={}; gate={gate}; decision={decision}; mode={mode}\r\n",
+        ruling.reference()
+    )
+}
+
+/// The trace of mail that was held: the ref that its sender heard, and the command that released it.
+pub(super) fn trace_of_held(held: &Held, command: &Ruling) -> String {
+    format!(
+        "Countersign-Trace: v=1; ref={}; gate={}; decision=hold; mode=enforce; released-by={}\r\n",
+        held.reference,
+        held.gate,
+        command.reference(),
     )
 }
 

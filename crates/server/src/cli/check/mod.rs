@@ -79,8 +79,13 @@ impl CheckMessage {
         for path in &self.files {
             let (line, code) = match self.judge(path, &bench).await {
                 Ok((ruling, normalised, code)) => (told(path, Some(&ruling), normalised, None), code),
-                Err(failure) if self.files.len() == 1 => return Err(failure),
-                Err(failure) => (told(path, None, false, Some(&failure.to_string())), Code::Internal),
+                Err(failure) if self.files.len() == 1 => {
+                    if self.json {
+                        data(&told(path, None, false, Some(&failure.to_string())).to_string());
+                    }
+                    return Err(failure);
+                }
+                Err(failure) => (told(path, None, false, Some(&failure.to_string())), Code::Unreachable),
             };
             data(&if self.json { line.to_string() } else { sentence(&line) });
             worst = graver(worst, code);

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 pub(super) struct Lines<S> {
     socket: S,
     ahead: Vec<u8>,
+    /// The line under way is too long: the rest of it is read and dropped. It outlives a cancelled read.
+    skipping: bool,
     replies: Vec<u8>,
 }
 
@@ -37,24 +39,24 @@ pub(super) struct Received {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
     pub(super) fn new(socket: S) -> Self {
-        Self { socket, ahead: Vec::new(), replies: Vec::new() }
+        Self { socket, ahead: Vec::new(), skipping: false, replies: Vec::new() }
     }
 
     /// The next line without CRLF.
     pub(super) async fn line(&mut self, most: usize) -> io::Result<Line> {
-        let mut dropped = false;
         loop {
             if let Some(end) = self.ahead.iter().position(|octet| *octet == b'\n') {
                 let mut line: Vec<u8> = self.ahead.drain(..=end).collect();
+                let skipped = std::mem::take(&mut self.skipping);
                 line.pop();
                 return Ok(match line.pop() {
-                    _ if dropped || end > most => Line::TooLong,
+                    _ if skipped || end > most => Line::TooLong,
                     Some(b'\r') => Line::Text(line),
                     _ => Line::BareLf,
                 });
             }
             if self.ahead.len() > most {
-                dropped = true;
+                self.skipping = true;
                 self.ahead.clear();
             }
             if self.fill().await? == 0 {
