@@ -2,6 +2,7 @@
 //! `cargo test --test scenarios` runs them; each builds a world of its own in a temporary directory.
 #![cfg(test)]
 
+mod accounts;
 mod ambiguity;
 mod bad_input;
 mod bombs;

@@ -11,4 +11,4 @@ pub mod sidecar;
 
 pub use account::{Account, Blocked, Credential, OwnedDomain, within};
 pub use directory::{Directory, DirectoryError};
-pub use rows::{block, passed_spf, plan_apply, set_account_mode, set_gate_mode, unblock};
+pub use rows::{block, passed_spf, plan_apply, set_account_mode, set_gate_mode, taken_login, unblock};

@@ -83,6 +83,24 @@ pub(super) async fn version(store: &Store) -> Result<i64, StoreError> {
     Ok(row.map(|row| row.try_get("version")).transpose()?.unwrap_or(0))
 }
 
+/// A login of a file that belongs to an account that the file does not move it from.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn taken_login(store: &Store, file: &AccountsFile) -> Result<Option<String>, StoreError> {
+    for account in &file.accounts {
+        for credential in &account.credentials {
+            let owner = sqlx::query("SELECT account_id FROM account_credentials WHERE login = $1");
+            let owner = owner.bind(&credential.login).fetch_optional(store.readers()).await?;
+            let owner: Option<String> = owner.map(|row| row.try_get(0)).transpose()?;
+            if owner.is_some_and(|owner| owner != account.id.as_str()) {
+                return Ok(Some(credential.login.clone()));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// What a file of accounts changes. Nothing is deleted unless `prune`: then what it does not name.
 /// `hashes` are those of the secrets that it names, by login.
 ///

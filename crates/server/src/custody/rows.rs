@@ -37,31 +37,21 @@ pub fn insert(ruling: &Ruling, envelope: &Envelope, size: usize, sealed: Vec<u8>
 /// Moves held mail from one state to the next; fails when somebody else did.
 #[must_use]
 pub fn claim(account: &AccountId, reference: Ref, from: State, to: State) -> Write {
-    Write::new(
-        "UPDATE held SET state = $3 WHERE account_id = $1 AND ref = $2 AND state = $4",
-        vec![
-            Value::text(account.as_str()),
-            Value::text(reference.as_str()),
-            Value::text(to.word()),
-            Value::text(from.word()),
-        ],
-    )
-    .rows(1)
+    let statement = "UPDATE held SET state = $3 WHERE account_id = $1 AND ref = $2 AND state = $4";
+    moved(statement, account, reference, from, to)
 }
 
 /// Ends custody: the state is final and the message is gone.
 #[must_use]
 pub fn end(account: &AccountId, reference: Ref, from: State, to: State) -> Write {
-    Write::new(
-        "UPDATE held SET state = $3, sealed = NULL WHERE account_id = $1 AND ref = $2 AND state = $4",
-        vec![
-            Value::text(account.as_str()),
-            Value::text(reference.as_str()),
-            Value::text(to.word()),
-            Value::text(from.word()),
-        ],
-    )
-    .rows(1)
+    let statement =
+        "UPDATE held SET state = $3, sealed = NULL WHERE account_id = $1 AND ref = $2 AND state = $4";
+    moved(statement, account, reference, from, to)
+}
+
+fn moved(statement: &'static str, account: &AccountId, reference: Ref, from: State, to: State) -> Write {
+    let words = [account.as_str(), reference.as_str(), to.word(), from.word()];
+    Write::new(statement, words.map(Value::text).to_vec()).rows(1)
 }
 
 /// Held mail, newest first; all of it, or what is in one state.

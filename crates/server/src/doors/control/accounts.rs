@@ -84,6 +84,10 @@ impl Control {
                 "`platform` is the platform itself: give the account another id",
             ));
         }
+        if let Some(login) = accounts::taken_login(&self.store, &file).await.map_err(Problem::of)? {
+            let why = format!("login `{login}` belongs to another account: give each login one owner");
+            return Err(Problem::bad_request(&why));
+        }
         let hashes = hashes(asked.secrets).await?;
         let at = self.clock.now();
         let planned = accounts::plan_apply(&self.store, &file, &hashes, at, asked.prune).await;
