@@ -18,6 +18,7 @@ use crate::custody;
 use crate::doors::control::Control;
 use crate::doors::{Exit, Exits};
 use crate::gate::{Gate, Judge};
+use crate::net::is_loopback;
 use crate::net::resolver::{DnsSettings, Resolver, ResolverError, Servers};
 use crate::net::tls::{self, TlsError};
 use crate::net::upstream::{Scheme, Upstream, UpstreamSettings, UpstreamTimeouts};
@@ -143,6 +144,8 @@ fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Resu
             UrlScheme::Smtps => Scheme::Smtps,
             UrlScheme::Smtp | UrlScheme::Lmtp => Scheme::Smtp,
         },
+        // On loopback there is nobody to hide from, and an MTA there has a certificate of its own making.
+        starttls: !is_loopback(&upstream.url.host),
         helo: helo.clone(),
         tls: Arc::new(tls),
         auth: upstream.auth_file.as_deref().map(credentials).transpose()?,

@@ -102,7 +102,7 @@ impl Connection {
         expect("it greets with", &greeting.await?, 220)?;
         self.hello(settings).await?;
         let mut secure = settings.scheme == Scheme::Smtps;
-        if !secure && self.capabilities.starttls {
+        if !secure && settings.starttls && self.capabilities.starttls {
             self = self.secured(settings).await?;
             // RFC 3207 4.2: "The client MUST discard any knowledge obtained from the server, such
             // as the list of SMTP service extensions"
@@ -217,7 +217,8 @@ fn expect(what: &str, reply: &Reply, code: u16) -> Result<(), UpstreamError> {
     if reply.code() == code { Ok(()) } else { Err(UpstreamError::Unreachable(format!("{what} `{reply}`"))) }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether nobody stands between us and this host.
+pub(crate) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

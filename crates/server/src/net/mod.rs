@@ -22,6 +22,7 @@ pub mod tls;
 mod transaction;
 pub mod upstream;
 
+pub(crate) use connection::is_loopback;
 pub use domain::DomainFacts;
 pub use resolver::Resolver;
 pub use transaction::Transaction;

@@ -25,6 +25,8 @@ pub struct UpstreamSettings {
     pub host: String,
     pub port: u16,
     pub scheme: Scheme,
+    /// With `smtp://`: whether STARTTLS is used where it is offered.
+    pub starttls: bool,
     /// What we call ourselves in EHLO.
     pub helo: String,
     /// Settings made with [`tls::client_config`](super::tls::client_config), or with
@@ -41,7 +43,7 @@ pub struct UpstreamSettings {
 /// How TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// `smtp://`: STARTTLS where it is offered.
+    /// `smtp://`: STARTTLS where it is offered and wanted.
     Smtp,
     /// `smtps://`: TLS from the start.
     Smtps,

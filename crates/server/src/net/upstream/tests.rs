@@ -24,6 +24,7 @@ fn settings(address: SocketAddr) -> UpstreamSettings {
         host: address.ip().to_string(),
         port: address.port(),
         scheme: Scheme::Smtp,
+        starttls: true,
         helo: "gate.example".to_owned(),
         tls: Arc::new(tls::unverified_client_config().unwrap()),
         auth: None,
@@ -399,6 +400,16 @@ async fn rfc3207_tls_is_used_where_it_is_offered_and_verified_when_asked() {
             send(&Upstream::new(UpstreamSettings { auth: wrong, ..base }), b"x\r\n").await.unwrap_err();
         assert!(matches!(&error, UpstreamError::Unreachable(cause) if cause.contains("535")), "{error}");
     }
+}
+
+#[tokio::test]
+async fn starttls_that_is_not_wanted_is_not_used() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Arc::new(tls::own_server_config(data.path(), "mta.example").unwrap());
+    let sink = start(SinkSettings { tls: SinkTls::StartTls(server), ..SinkSettings::default() }).await;
+    let upstream = Upstream::new(UpstreamSettings { starttls: false, ..settings(sink.address()) });
+    assert_eq!(send(&upstream, b"x\r\n").await.unwrap(), 250);
+    assert!(!sink.messages()[0].tls);
 }
 
 #[tokio::test]
