@@ -274,7 +274,7 @@ pub const CATALOGUE: &[Reason] = &[
         reply: (451, "4.7.23"),
         smtp: "The SPF record of {domain} has lately ceased to authorise this platform; the message is held.",
         sentence: "The SPF record of `{domain}` authorised us within the last 7 days and does so no longer (`{spf}` for {address}).",
-        remedy: "Put this platform back into the SPF record of the domain; the message is then released.",
+        remedy: "Put this platform back into the SPF record of the domain, and ask the operator to release the message.",
         evidence: Some(Kind::Spf),
         missing: Some("spf"),
         always: false,

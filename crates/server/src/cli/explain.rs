@@ -84,10 +84,19 @@ fn told_ruling(entry: &Value, payload: &Value, ruling: &Value) -> String {
         text(payload, "actor"),
         number(entry, "idx"),
     );
+    // What was let pass, or kept, heard none of its reasons.
+    let custody = text(ruling, "how") == "custody" && text(ruling, "mode") == "enforce";
+    let passed = custody || text(ruling, "mode") == "observe" || text(ruling, "decision") == "allow";
     for reason in list(ruling, "reasons") {
         out += &format!("\n  why      {}\n", text(reason, "sentence"));
         out += &format!("           {} by {}\n", text(reason, "code"), text(reason, "policy"));
-        out += &format!("  remedy   {}\n  said     {}\n", text(reason, "remedy"), text(reason, "smtp"));
+        out += &format!("  remedy   {}\n", text(reason, "remedy"));
+        if !passed {
+            out += &format!("  said     {}\n", text(reason, "smtp"));
+        }
+    }
+    if custody {
+        out += &format!("\n  said     250 2.0.0 held ref={}\n", text(ruling, "ref"));
     }
     let evidence = list(ruling, "evidence");
     if !evidence.is_empty() {
