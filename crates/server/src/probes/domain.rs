@@ -69,15 +69,17 @@ fn reading(fact: &DomainFacts) -> (Finding, &'static str) {
 
 fn good_for(fact: &DomainFacts) -> Duration {
     match fact {
-        DomainFacts::Mail { ttl }
-        | DomainFacts::AddressOnly { ttl }
-        | DomainFacts::NullMx { ttl }
-        | DomainFacts::NoData { ttl }
-        | DomainFacts::NxDomain { ttl } => Duration::from_secs(u64::from(*ttl).min(LONGEST)),
+        DomainFacts::Mail { ttl } | DomainFacts::AddressOnly { ttl } => {
+            Duration::from_secs(u64::from(*ttl).min(LONGEST))
+        }
+        // A refusal rests on a fresh answer: a domain that has just been made must not wait for a negative TTL.
+        DomainFacts::NullMx { ttl } | DomainFacts::NoData { ttl } | DomainFacts::NxDomain { ttl } => {
+            Duration::from_secs(u64::from(*ttl)).min(UNKNOWN)
+        }
         DomainFacts::Unavailable(_) | DomainFacts::Timeout => UNKNOWN,
     }
 }
 
-/// A fact is good until min(TTL, 300 s); an unknown one for 5 s.
+/// A fact is good until min(TTL, 300 s); one that refuses or is unknown for 5 s.
 pub(super) const LONGEST: u64 = 300;
 pub(super) const UNKNOWN: Duration = Duration::from_secs(5);
