@@ -304,3 +304,21 @@ async fn what_the_upstream_says_to_the_message_is_heard_and_recorded() {
     assert_eq!(world.outcome(doubt.reference().unwrap()).await["result"], "in-doubt");
     assert_eq!(world.sink.taken(), 0);
 }
+
+#[tokio::test]
+async fn a_client_that_gets_mail_through_may_go_on_and_one_that_does_not_is_cut() {
+    let world = World::of(Plan { more: "[limits]\ncommands = 12".to_owned(), ..Plan::default() }).await;
+    let mut client = world.client("acme").await;
+    for _ in 0..6 {
+        let reply = client.send("news@acme.example", &letter("news@acme.example")).await;
+        assert_eq!(reply.code, 250, "{reply:?}");
+    }
+    let mut last = client.ask("NOOP").await;
+    for _ in 0..12 {
+        if last.code == 421 {
+            break;
+        }
+        last = client.ask("NOOP").await;
+    }
+    assert_eq!(last.code, 421, "{last:?}");
+}

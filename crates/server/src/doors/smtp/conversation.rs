@@ -289,6 +289,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let desynchronised = received.desynchronised;
         let (reply, outcome) = letter.submit(&self.door, received).await;
         self.session.advance(Event::TransactionEnded);
+        if reply.is_positive() {
+            // A client that gets mail through may go on as long as it likes.
+            self.commands = 0;
+        }
         self.say(&reply).await?;
         if let Some(outcome) = outcome {
             self.door.gate.settle(outcome);
@@ -343,7 +347,7 @@ static NOT_OFFERED: FixedReply = FixedReply::new(502, (5, 5, 1), "command not of
 static TRY_LATER: FixedReply =
     FixedReply::new(454, (4, 7, 0), "authentication cannot be checked now; try again later");
 static LINE_TOO_LONG: FixedReply = FixedReply::new(500, (5, 5, 2), "command line is too long");
-static TOO_MANY_COMMANDS: FixedReply = FixedReply::new(421, (4, 7, 0), "too many commands in one session");
+static TOO_MANY_COMMANDS: FixedReply = FixedReply::new(421, (4, 7, 0), "too many commands without a message");
 static BARE_LF: FixedReply =
     FixedReply::new(500, (5, 5, 2), "a line ended without CR; lines end with CRLF; goodbye");
 static SHUTTING_DOWN: FixedReply = FixedReply::new(421, (4, 3, 2), "this server is shutting down; try again");
