@@ -1,4 +1,4 @@
-//! `check spf D --ip IP`: evaluates SPF and says mechanism, lookups and voids.
+//! `check spf D --ip IP`: evaluates SPF and says mechanism, lookups and voids, as one JSON line.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -7,7 +7,7 @@ use countersign_core::spf::{Answers, Identity, Outcome, Step, check_host};
 use serde_json::json;
 
 use super::config::load;
-use super::exit::{Code, Failure, data};
+use super::exit::{Code, Failure, data, talk};
 use crate::boot::resolver;
 use crate::clock::Clock;
 use crate::probes::spf::resolve;
@@ -26,7 +26,7 @@ pub(super) struct CheckSpf {
     /// The name given in HELO [default: DOMAIN]
     #[arg(long, value_name = "NAME")]
     helo: Option<String>,
-    /// One JSON line; without it the steps are shown too
+    /// Nothing but the JSON line; without it the steps are told on stderr
     #[arg(long)]
     json: bool,
 }
@@ -50,10 +50,10 @@ impl CheckSpf {
                 Step::Ask(queries) => resolve(&resolver, queries, &mut answers).await,
             }
         };
-        match self.json {
-            true => data(&as_json(&outcome).to_string()),
-            false => as_text(&outcome),
+        if !self.json {
+            tell(&outcome);
         }
+        data(&as_json(&outcome).to_string());
         Ok(Code::Ok)
     }
 }
@@ -70,17 +70,11 @@ fn as_json(outcome: &Outcome) -> serde_json::Value {
     })
 }
 
-fn as_text(outcome: &Outcome) {
-    outcome.trace.iter().for_each(|step| data(&format!("  {step}")));
+/// The steps, and the result in a sentence.
+fn tell(outcome: &Outcome) {
+    outcome.trace.iter().for_each(|step| talk(&format!("  {step}")));
     let by = outcome.mechanism.as_deref().map(|m| format!(" by {m}")).unwrap_or_default();
     let why = outcome.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-    data(&format!(
-        "{}{by}{why} ({} of 10 lookups, {} of 2 void)",
-        outcome.result.as_str(),
-        outcome.lookups,
-        outcome.voids
-    ));
-    if let Some(explanation) = &outcome.explanation {
-        data(&format!("explanation of the domain: {explanation}"));
-    }
+    let (result, lookups, voids) = (outcome.result.as_str(), outcome.lookups, outcome.voids);
+    talk(&format!("{result}{by}{why} ({lookups} of 10 lookups, {voids} of 2 void)"));
 }
