@@ -128,14 +128,20 @@ pub fn rules(dir: Option<&Path>) -> Result<Rules, BootError> {
 ///
 /// # Errors
 /// When a file that an upstream names cannot be read.
-pub fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
+fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
     let exits = config.send.upstreams.iter().map(|upstream| exit(config, upstream, hostname));
     Ok(Exits(exits.collect::<Result<_, _>>()?))
 }
 
 fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Result<Exit, BootError> {
-    let helo = upstream.helo.clone().unwrap_or_else(|| hostname.to_string());
-    let tls = if upstream.tls_verify { tls::client_config(None)? } else { tls::unverified_client_config()? };
+    // On loopback there is nobody to hide from, and an MTA there has a certificate of its own making.
+    let starttls = !is_loopback(&upstream.url.host);
+    let secured = starttls || upstream.url.scheme == UrlScheme::Smtps;
+    let tls = match secured && upstream.tls_verify {
+        true => tls::client_config(None)?,
+        false => tls::unverified_client_config()?,
+    };
+    let way = way(config, upstream, hostname);
     let settings = UpstreamSettings {
         name: upstream.name.clone(),
         host: upstream.url.host.clone(),
@@ -144,22 +150,26 @@ fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Resu
             UrlScheme::Smtps => Scheme::Smtps,
             UrlScheme::Smtp | UrlScheme::Lmtp => Scheme::Smtp,
         },
-        // On loopback there is nobody to hide from, and an MTA there has a certificate of its own making.
-        starttls: !is_loopback(&upstream.url.host),
-        helo: helo.clone(),
+        starttls,
+        helo: way.helo.clone(),
         tls: Arc::new(tls),
         auth: upstream.auth_file.as_deref().map(credentials).transpose()?,
         pool: upstream.pool,
         timeouts: UpstreamTimeouts::default(),
         limits: config.limits.wire(),
     };
-    let way = Way {
+    Ok(Exit { name: upstream.name.clone(), upstream: Arc::new(Upstream::new(settings)), way: Arc::new(way) })
+}
+
+/// From where an upstream sends. Nothing is opened for it.
+#[must_use]
+pub fn way(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Way {
+    Way {
         pool: upstream.name.clone(),
         egress: upstream.egress_addresses(),
-        helo,
+        helo: upstream.helo.clone().unwrap_or_else(|| hostname.to_string()),
         return_path_domains: config.send.return_path_domains.clone(),
-    };
-    Ok(Exit { name: upstream.name.clone(), upstream: Arc::new(Upstream::new(settings)), way: Arc::new(way) })
+    }
 }
 
 fn credentials(file: &Path) -> Result<Credentials, BootError> {

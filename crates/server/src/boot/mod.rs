@@ -7,4 +7,4 @@ mod house;
 
 pub use data::{Data, DataError};
 pub use doors::{Ready, Running};
-pub use house::{BootError, House, exits, judge, resolver, rules};
+pub use house::{BootError, House, judge, resolver, rules, way};

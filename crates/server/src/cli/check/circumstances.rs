@@ -19,7 +19,7 @@ use super::{Bench, CheckMessage, MessageFile, warn};
 use crate::accounts::file::AccountsFile;
 use crate::accounts::sidecar::{ReversePath, Sidecar};
 use crate::accounts::{Account, Directory};
-use crate::boot::{Data, exits};
+use crate::boot::{Data, way};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::doors::code_of;
@@ -106,7 +106,8 @@ impl Circumstances {
                 refuse_bytes(&request, reason::known(code), &why, bench.judge.rules.digest())
             }
             None => {
-                let case = Case { request, account: self.account, way: Arc::clone(&bench.way) };
+                let way = way_of(&self.account, &bench.config)?;
+                let case = Case { request, account: self.account, way };
                 bench.judge.rule(&case, self.assumed).await
             }
         };
@@ -118,12 +119,16 @@ impl Circumstances {
     }
 }
 
-/// The way out of the first upstream; without one SPF is `unknown(not-configured)` unless assumed.
-pub(super) fn way(config: &Config) -> Result<Arc<Way>, Failure> {
+/// The way out of the account's upstream, else of the first; without one SPF is `unknown(not-configured)` unless assumed.
+fn way_of(account: &Account, config: &Config) -> Result<Arc<Way>, Failure> {
     let hostname =
         Domain::parse(&config.server.hostname).map_err(|e| Failure::new(Code::Configuration, e))?;
-    let exits = exits(config, &hostname)?;
-    Ok(exits.0.first().map(|exit| Arc::clone(&exit.way)).unwrap_or_default())
+    let mut upstreams = config.send.upstreams.iter();
+    let upstream = match &account.upstream {
+        Some(name) => upstreams.find(|upstream| upstream.name == *name),
+        None => upstreams.next(),
+    };
+    Ok(upstream.map(|upstream| Arc::new(way(config, upstream, &hostname))).unwrap_or_default())
 }
 
 fn sidecar(path: &Path) -> Result<Sidecar, Failure> {

@@ -17,7 +17,6 @@ use super::exit::{Code, Failure, data, talk};
 use crate::accounts::sidecar::AuthResults;
 use crate::boot::judge;
 use crate::gate::Judge;
-use crate::probes::Way;
 
 /// Judge messages from files
 #[derive(Debug, clap::Args)]
@@ -70,11 +69,7 @@ impl CheckMessage {
         if self.trust_auth_results.is_some() {
             talk("countersign: --trust-auth-results has no effect: the receive gate is not built yet");
         }
-        let bench = Bench {
-            judge: judge(&loaded.config)?,
-            way: circumstances::way(&loaded.config)?,
-            config: loaded.config,
-        };
+        let bench = Bench { judge: judge(&loaded.config)?, config: loaded.config };
         let mut worst = Code::Ok;
         for path in &self.files {
             let (line, code) = match self.judge(path, &bench).await {
@@ -105,7 +100,6 @@ impl CheckMessage {
 /// What all files are judged with.
 struct Bench {
     judge: Judge,
-    way: std::sync::Arc<Way>,
     config: crate::config::Config,
 }
 
