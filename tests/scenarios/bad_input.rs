@@ -157,7 +157,7 @@ async fn check_without_accounts_names_the_three_ways() {
     assert!(!world.path("data").exists(), "check writes nothing");
     let with = ["check", "message", "letter.eml", "--accounts", "accounts.toml", "--account", "acme"];
     world.cli(&with).await.expect_code(0);
-    world.cli(&["check", "message", "nowhere.eml", "--accounts", "accounts.toml"]).await.expect_code(2);
+    world.cli(&["check", "message", "nowhere.eml", "--accounts", "accounts.toml"]).await.expect_code(4);
     assert!(!world.path("data").exists(), "check writes nothing");
 }
 

@@ -183,3 +183,15 @@ async fn an_authorisation_that_is_lost_holds_the_letter() {
 async fn from(world: &World, domain: &str) -> Reply {
     world.send("acme", "", &letter(&format!("a@{domain}"))).await
 }
+
+#[tokio::test]
+async fn a_reverse_path_that_spf_does_not_authorise_is_refused_in_its_own_name() {
+    let zones = zones().mx("bounces.example", 10, "mx.esp.example").txt("bounces.example", "v=spf1 -all");
+    let accounts = account("acme", &["acme.example", "bounces.example"]);
+    let world = World::of(Plan { zones, accounts, ..Plan::default() }).await;
+    assert_eq!(acme(&world).await.code, 250, "the author's own SPF has passed");
+    let reply = world.send("acme", "b@bounces.example", &letter("news@acme.example")).await;
+    assert_eq!((reply.code, reply.enhanced()), (550, "5.7.23"), "not held: {reply:?}");
+    assert_eq!(reasons(&world, &reply).await, ["spf-fail"]);
+    assert!(reply.lines.join(" ").contains("bounces.example"), "{reply:?}");
+}

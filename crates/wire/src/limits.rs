@@ -25,7 +25,7 @@ pub struct Limits {
     pub mime_parts: usize,
     /// Recipients of one transaction.
     pub recipients: usize,
-    /// Commands of a session without a message that was accepted.
+    /// Commands of a session between two messages; RCPT has a limit of its own.
     pub commands: usize,
     /// Octets of one line of a reply that we write. RFC 5321 4.5.3.1.5 allows 512 with CRLF.
     pub reply_line: usize,

@@ -183,6 +183,7 @@ fn cause(reason: &'static Reason, policy: &str, decision: Decision, words: &Word
 fn missing(reasons: &[Cause], words: &Words) -> Vec<Missing> {
     let subject = |kind: &str| match kind {
         "network" => words.get("ip").cloned().unwrap_or_default(),
+        "spf" => words.get("spf_domain").or_else(|| words.get("domain")).cloned().unwrap_or_default(),
         _ => words.get("domain").cloned().unwrap_or_default(),
     };
     let mut out: Vec<Missing> = Vec::new();
@@ -222,6 +223,6 @@ fn words(dossier: &Dossier) -> Words {
     take(Kind::ReplyTo, "address", "reply_to");
     take(Kind::Spf, "result", "spf");
     take(Kind::Spf, "address", "address");
-    take(Kind::Spf, "domain", "domain");
+    take(Kind::Spf, "domain", "spf_domain");
     words
 }

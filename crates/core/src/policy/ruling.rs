@@ -219,6 +219,12 @@ impl Ruling {
         &self.reasons
     }
 
+    /// The codes of reasons that only mark; they stop nothing.
+    #[must_use]
+    pub fn marks(&self) -> &[&'static str] {
+        &self.marks
+    }
+
     /// What would change it.
     #[must_use]
     pub fn missing(&self) -> &[Missing] {

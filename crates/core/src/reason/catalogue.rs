@@ -262,8 +262,8 @@ pub const CATALOGUE: &[Reason] = &[
     Reason {
         code: "spf-fail",
         reply: (550, "5.7.23"),
-        smtp: "The SPF record of {domain} does not authorise the addresses that this mail leaves from.",
-        sentence: "The SPF record of `{domain}` gives `{spf}` for {address}, from which this mail would leave.",
+        smtp: "The SPF record of {spf_domain} does not authorise the addresses that this mail leaves from.",
+        sentence: "The SPF record of `{spf_domain}` gives `{spf}` for {address}, from which this mail would leave.",
         remedy: "Add this platform to the SPF record of the domain.",
         evidence: Some(Kind::Spf),
         missing: Some("spf"),
@@ -272,8 +272,8 @@ pub const CATALOGUE: &[Reason] = &[
     Reason {
         code: "spf-lost",
         reply: (451, "4.7.23"),
-        smtp: "The SPF record of {domain} has lately ceased to authorise this platform; the message is held.",
-        sentence: "The SPF record of `{domain}` authorised us within the last 7 days and does so no longer (`{spf}` for {address}).",
+        smtp: "The SPF record of {spf_domain} has lately ceased to authorise this platform; the message is held.",
+        sentence: "The SPF record of `{spf_domain}` authorised us within the last 7 days and does so no longer (`{spf}` for {address}).",
         remedy: "Put this platform back into the SPF record of the domain, and ask the operator to release the message.",
         evidence: Some(Kind::Spf),
         missing: Some("spf"),
@@ -282,8 +282,8 @@ pub const CATALOGUE: &[Reason] = &[
     Reason {
         code: "spf-unavailable",
         reply: (451, "4.7.24"),
-        smtp: "The SPF record of {domain} could not be checked; try again later.",
-        sentence: "DNS did not answer when the SPF record of `{domain}` was checked ({why}), so the message waits.",
+        smtp: "The SPF record of {spf_domain} could not be checked; try again later.",
+        sentence: "DNS did not answer when the SPF record of `{spf_domain}` was checked ({why}), so the message waits.",
         remedy: "Nothing to do if it passes by itself; otherwise check the domain's name servers.",
         evidence: Some(Kind::Spf),
         missing: Some("spf"),

@@ -4,6 +4,8 @@
 use countersign_core::evidence::{Finding, Kind};
 use countersign_core::policy::Ruling;
 use countersign_core::request::Submission;
+use countersign_wire::header;
+use countersign_wire::limits::Limits;
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use serde_json::json;
 
@@ -47,8 +49,26 @@ pub(super) async fn pass_on(
     outgoing: Transaction,
 ) -> Result<SmtpReply, UpstreamError> {
     tracing::debug!("ledger.ref" = %permit.reference(), "passing on");
-    let octets = [trace.as_bytes(), submission.message.bytes()].concat();
+    let octets = without_forged_trace(trace.as_bytes(), submission.message.bytes());
     outgoing.data(&octets).await
+}
+
+/// Our trace, then the message without any other: whoever reads a trace may believe it.
+/// Not an octet else is changed.
+fn without_forged_trace(trace: &[u8], message: &[u8]) -> Vec<u8> {
+    let limits = Limits { header_bytes: usize::MAX, header_fields: usize::MAX, ..Limits::default() };
+    let mut octets = Vec::with_capacity(trace.len() + message.len());
+    octets.extend_from_slice(trace);
+    match header::split(message, &limits) {
+        Ok(section) if section.fields.iter().any(|field| field.is("countersign-trace")) => {
+            let kept = section.fields.iter().filter(|field| !field.is("countersign-trace"));
+            kept.for_each(|field| octets.extend_from_slice(field.raw));
+            let fields: usize = section.fields.iter().map(|field| field.raw.len()).sum();
+            octets.extend_from_slice(message.get(fields..).unwrap_or_default());
+        }
+        _ => octets.extend_from_slice(message),
+    }
+    octets
 }
 
 /// `Countersign-Trace` of the interface contract.
@@ -101,3 +121,26 @@ fn outcome(ruling: &Ruling, result: &str, upstream: &str) -> Outcome {
 }
 
 const UNAVAILABLE: &str = "the mail server behind this one did not take the message; try again later";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_that_is_not_ours_does_not_pass() {
+        let message = b"From: a@acme.example\r\ncountersign-trace: v=1;\r\n ref=FORGED\r\nTo: b@reader.example\r\n\r\n.\r\n";
+        let sent = without_forged_trace(b"Countersign-Trace: ours\r\n", message);
+        let expected =
+            b"Countersign-Trace: ours\r\nFrom: a@acme.example\r\nTo: b@reader.example\r\n\r\n.\r\n";
+        assert_eq!(String::from_utf8(sent).unwrap(), String::from_utf8(expected.to_vec()).unwrap());
+    }
+
+    #[test]
+    fn a_message_without_one_passes_as_it_is() {
+        for message in
+            [b"From: a@acme.example\r\n\r\nCountersign-Trace: in the body\r\n".as_slice(), b"\r\n", b""]
+        {
+            assert_eq!(without_forged_trace(b"", message), message);
+        }
+    }
+}

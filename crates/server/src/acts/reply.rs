@@ -68,7 +68,8 @@ impl Reply {
 fn spoken(ruling: &Ruling) -> SmtpReply {
     let first = ruling.reasons().first();
     let (code, enhanced) = first.map_or((451, None), codes);
-    let mut sentences = ruling.reasons().iter().filter(|cause| codes(cause).0 / 100 == code / 100);
+    let stops = |cause: &&Cause| codes(cause).0 / 100 == code / 100 && !ruling.marks().contains(&cause.code);
+    let mut sentences = ruling.reasons().iter().filter(stops);
     let reference = format!("ref={}", ruling.reference());
     let Some(cause) = sentences.next() else { return SmtpReply::new(code, enhanced, &reference) };
     let reply = SmtpReply::new(code, enhanced, sentence(cause));

@@ -58,6 +58,13 @@ impl Data {
     }
 }
 
+/// Whether a server has a data directory now.
+#[must_use]
+pub fn is_in_use(dir: &Path) -> bool {
+    let Ok(file) = File::open(dir.join("lock")) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+}
+
 fn files(config: &Config) -> (PathBuf, PathBuf) {
     let StoreUrl::Sqlite(store) = &config.store;
     let key = config.server.root_key_file.clone();

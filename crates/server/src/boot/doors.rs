@@ -15,9 +15,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::house::{BootError, House};
 use crate::config::{Listener, ListenerTls, TlsFiles};
-use crate::doors::control;
 use crate::doors::health::{self, Health};
 use crate::doors::smtp::{Connections, Door};
+use crate::doors::{clock, control};
 use crate::net::tls;
 
 /// The ready line of the interface contract.
@@ -70,6 +70,7 @@ impl Running {
         let health = Health { store: house.data.store.clone(), owed, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(control::serve(socket, house.control(), stopped.clone()));
+        tasks.spawn(clock::serve(house.control(), stopped.clone()));
         tasks.spawn(watch_changes(Arc::clone(&house), stopped));
         let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
         Ok(Self { ready, house, stop, tasks })

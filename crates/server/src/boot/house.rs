@@ -58,6 +58,22 @@ impl House {
         Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
     }
 
+    /// Reads every file that a configuration names, and builds nothing: `config check`.
+    ///
+    /// # Errors
+    /// What `serve` would say.
+    pub fn rehearse(config: &Config) -> Result<(), BootError> {
+        judge(config)?;
+        let hostname =
+            Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
+        exits(config, &hostname)?;
+        let own = config.send.listeners.iter().filter_map(|listener| listener.tls_files.as_ref());
+        for files in own.chain(config.tls.as_ref()) {
+            tls::server_config(&files.cert_file, &files.key_file)?;
+        }
+        Ok(())
+    }
+
     /// Closes a house without doors.
     pub async fn close(self) {
         let store = self.data.store.clone();

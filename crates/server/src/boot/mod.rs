@@ -5,6 +5,6 @@ mod data;
 mod doors;
 mod house;
 
-pub use data::{Data, DataError};
+pub use data::{Data, DataError, is_in_use};
 pub use doors::{Ready, Running};
 pub use house::{BootError, House, judge, resolver, rules, way};

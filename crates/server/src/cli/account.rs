@@ -17,9 +17,18 @@ use crate::clock::Clock;
 #[derive(Debug, Subcommand)]
 pub(super) enum AccountVerb {
     /// List accounts, one JSON line each
-    Ls,
+    Ls {
+        /// As it is printed anyway
+        #[arg(long)]
+        json: bool,
+    },
     /// Show an account
-    Show { id: String },
+    Show {
+        id: String,
+        /// As it is printed anyway
+        #[arg(long)]
+        json: bool,
+    },
     /// Stop an account: its mail is refused until it is unblocked; nothing is deleted
     Block {
         id: String,
@@ -36,7 +45,7 @@ impl AccountVerb {
         let config = load(file)?.config;
         let dir = config.server.data_dir.clone();
         match self {
-            Self::Ls => {
+            Self::Ls { json: _ } => {
                 let accounts = match ask(&dir, Method::GET, "/v1/accounts", None).await {
                     Ok(answer) => {
                         answer.get("accounts").and_then(Value::as_array).cloned().unwrap_or_default()
@@ -46,7 +55,7 @@ impl AccountVerb {
                 };
                 accounts.iter().for_each(|account| data(&account.to_string()));
             }
-            Self::Show { id } => {
+            Self::Show { id, json: _ } => {
                 let account = match ask(&dir, Method::GET, &format!("/v1/accounts/{id}"), None).await {
                     Ok(account) => account,
                     Err(NoAnswer::NoServer) => one_from_store(&config, &id).await?,

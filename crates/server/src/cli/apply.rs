@@ -33,6 +33,7 @@ impl Apply {
         let text = std::fs::read_to_string(&self.file)
             .map_err(|e| wrong(&format!("accounts file `{}` cannot be read: {e}", self.file.display())))?;
         let file = AccountsFile::parse(&text, &self.file, self.trust_proof).map_err(|e| wrong(&e))?;
+        file.warnings.iter().for_each(|warning| talk(&format!("countersign: {warning}")));
         let mut secrets = BTreeMap::new();
         for credential in file.accounts.iter().flat_map(|account| &account.credentials) {
             if let Some(path) = &credential.secret_file {

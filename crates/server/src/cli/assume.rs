@@ -1,6 +1,6 @@
 //! Assumptions of `check`: findings that the caller brings along, of strength `claimed`.
 
-use countersign_core::evidence::{Evidence, Finding, Kind, Strength};
+use countersign_core::evidence::{Evidence, Finding, Kind, Strength, Why};
 use jiff::Timestamp;
 
 use crate::accounts::sidecar::assumption;
@@ -23,8 +23,17 @@ impl Assumptions {
     /// As evidence at a time.
     pub(super) fn evidence(&self, at: Timestamp) -> Vec<Evidence> {
         let claimed = |(kind, finding): &(Kind, Finding)| {
-            let detail = if *finding == Finding::Fail { "assumed" } else { "" };
-            Evidence::new(*kind, *finding, "assumed", at).detail(detail).strength(Strength::Claimed)
+            let (finding, detail) = match finding {
+                Finding::Unknown(_) => (Finding::Unknown(Why::Unavailable), ""),
+                Finding::Fail | Finding::Warn => (*finding, "assumed"),
+                Finding::Pass => (*finding, ""),
+            };
+            Evidence::new(*kind, finding, "assumed", at)
+                .detail(detail)
+                .with("says", "assumed")
+                .with("result", finding.word())
+                .with("address", "an assumed address")
+                .strength(Strength::Claimed)
         };
         self.0.iter().map(claimed).collect()
     }

@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use clap::Subcommand;
+use countersign_core::request::{Gate, Mode};
 
 use super::exit::{Code, Failure, data, talk};
-use crate::config::{self, ConfigError, Loaded};
+use crate::accounts::Directory;
+use crate::boot::{Data, House};
+use crate::clock::Clock;
+use crate::config::{self, Config, ConfigError, Loaded};
 
 /// The configuration
 #[derive(Debug, Subcommand)]
@@ -21,21 +25,30 @@ pub(super) enum ConfigVerb {
 }
 
 impl ConfigVerb {
-    pub(super) fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
-        let loaded = load(file)?;
+    pub(super) async fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
+        let mut loaded = load(file)?;
+        if let Some(mode) = mode_in_store(&loaded.config).await {
+            loaded.mode_from_store(mode);
+        }
         for warning in &loaded.warnings {
             talk(&format!("countersign: {warning}"));
         }
         match self {
             Self::Check => {
                 data(config::check_report(&loaded).trim_end());
-                crate::boot::rules(loaded.config.policy_dir.as_deref())?;
+                House::rehearse(&loaded.config)?;
                 loaded.config.fit_to_serve()?;
             }
             Self::Show { origin } => data(config::show(&loaded, origin).trim_end()),
         }
         Ok(Code::Ok)
     }
+}
+
+/// The mode that `observe` or `enforce` set, if there is a store that says so.
+async fn mode_in_store(config: &Config) -> Option<Mode> {
+    let data = Data::read(config, &Clock::system()).await.ok()?;
+    Directory::of_store(data.store).gate_mode(Gate::Send).await.ok()?
 }
 
 /// Loads the configuration of a command: file, environment, defaults.

@@ -62,6 +62,10 @@ impl Failure {
         Self::new(Code::Usage, says)
     }
 
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
     /// Tells it on stderr.
     pub(super) fn report(self) -> ExitCode {
         talk(&format!("countersign: {}", self.says));

@@ -49,11 +49,22 @@ impl Explain {
             return Err(Failure::usage(format!("no ruling has the ref `{reference}`")));
         }
         match self.json {
-            true => entries.iter().for_each(|entry| data(&entry.to_string())),
+            true => entries.iter().for_each(|entry| data(&with_ruling(entry).to_string())),
             false => entries.iter().for_each(|entry| data(story(entry).trim_end())),
         }
         Ok(Code::Ok)
     }
+}
+
+/// An entry with the fields of its ruling beside its own, as the ruling's JSON is everywhere.
+fn with_ruling(entry: &Value) -> Value {
+    let mut line = entry.clone();
+    let ruling = entry.pointer("/payload/ruling").and_then(Value::as_object);
+    if let (Some(line), Some(ruling)) = (line.as_object_mut(), ruling) {
+        let more = ruling.iter().filter(|(name, _)| !["ref", "account", "at"].contains(&name.as_str()));
+        line.extend(more.map(|(name, value)| (name.clone(), value.clone())));
+    }
+    line
 }
 
 /// One entry of the ledger, told.

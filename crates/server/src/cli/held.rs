@@ -28,7 +28,12 @@ pub(super) enum HeldVerb {
         all: bool,
     },
     /// Show one held mail
-    Show { reference: String },
+    Show {
+        reference: String,
+        /// As it is printed anyway
+        #[arg(long)]
+        json: bool,
+    },
     /// Send it on; it is judged again for who it is from and whether the account is blocked
     Release { reference: String },
     /// Refuse it; the message is then gone
@@ -46,7 +51,7 @@ impl HeldVerb {
                 }
                 rows.iter().for_each(|row| data(&if json { row.to_string() } else { line(row) }));
             }
-            Self::Show { reference } => {
+            Self::Show { reference, json: _ } => {
                 let reference = parse(&reference)?;
                 let all = rows(&config, true).await?;
                 let found = all.iter().find(|row| text(row, "ref") == reference.as_str());

@@ -101,6 +101,6 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Observe(set) => set.run(file, countersign_core::request::Mode::Observe).await,
         Verb::Enforce(set) => set.run(file, countersign_core::request::Mode::Enforce).await,
         Verb::Ledger(verb) => verb.run(file).await,
-        Verb::Config(verb) => verb.run(file),
+        Verb::Config(verb) => verb.run(file).await,
     }
 }

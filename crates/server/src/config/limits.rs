@@ -17,7 +17,7 @@ pub struct Limits {
     pub connections_per_ip: usize,
     /// Sessions from one /24 or /64.
     pub connections_per_net: usize,
-    /// Commands of a session without a message that is accepted.
+    /// Commands of a session between two messages; RCPT does not count.
     pub commands: usize,
     /// Recipients of one transaction.
     pub rcpts: usize,

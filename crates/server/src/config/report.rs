@@ -117,9 +117,5 @@ fn dns(config: &Config) -> String {
 
 fn keeping(config: &Config) -> String {
     let StoreUrl::Sqlite(file) = &config.store;
-    let days = config.payload_days;
-    format!(
-        "keeps everything in {}; what was judged stays beside its ledger entry for {days} days",
-        file.display()
-    )
+    format!("keeps everything in {}; what was judged stays beside its ledger entry", file.display())
 }

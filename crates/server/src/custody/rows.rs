@@ -70,6 +70,19 @@ pub async fn list(store: &Store, state: Option<State>, limit: u32) -> Result<Vec
     rows.iter().map(held).collect()
 }
 
+/// Held mail whose time is over.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn due(store: &Store, now: Timestamp) -> Result<Vec<Held>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, at_us, until_us FROM held \
+         WHERE state = 'held' AND until_us <= $1 ORDER BY until_us LIMIT 1000",
+    );
+    let rows = rows.bind(now.as_microsecond()).fetch_all(store.readers()).await?;
+    rows.iter().map(held).collect()
+}
+
 /// How many are held now.
 ///
 /// # Errors

@@ -63,7 +63,11 @@ pub(super) fn mail_from(case: &Case) -> Option<Evidence> {
 
 /// The Sender field, if there is one, is in a proved domain.
 pub(super) fn sender(case: &Case) -> Option<Evidence> {
-    Some(match case.submission()?.message.sender() {
+    let message = &case.submission()?.message;
+    if message.header_fault().is_some() {
+        return Some(found(case, Kind::Sender, Finding::Unknown(Why::NotAsked)));
+    }
+    Some(match message.sender() {
         Sender::Absent => found(case, Kind::Sender, Finding::Pass),
         Sender::Ambiguous(ambiguity) => found(case, Kind::Sender, Finding::Fail)
             .detail(ambiguity.code())
@@ -79,6 +83,9 @@ pub(super) fn sender(case: &Case) -> Option<Evidence> {
 /// Replies go to the account's domains; elsewhere is unusual, no more.
 pub(super) fn reply_to(case: &Case) -> Option<Evidence> {
     let message = &case.submission()?.message;
+    if message.header_fault().is_some() {
+        return Some(found(case, Kind::ReplyTo, Finding::Unknown(Why::NotAsked)));
+    }
     let addresses = match message.reply_to() {
         Ok(mailboxes) => mailboxes,
         Err(ambiguity) => {

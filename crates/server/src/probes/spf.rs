@@ -23,8 +23,9 @@ use crate::net::{Resolver, record};
 pub struct Spf {
     resolver: Arc<Resolver>,
     facts: Facts<Key, Fact>,
-    /// When it passed, by account and author domain, since this process began; the store knows of before.
-    passes: Mutex<HashMap<(AccountId, Domain), Timestamp>>,
+    /// When it passed, by account and domain, since this process began; the store knows of before.
+    /// The author's domain is also written down; another one of MAIL FROM is remembered here only.
+    passes: Mutex<HashMap<(AccountId, String), Timestamp>>,
     /// An evaluation that takes longer is `unknown`.
     patience: Duration,
 }
@@ -82,6 +83,7 @@ impl Spf {
         let facts =
             futures_util::future::join_all(senders.iter().map(|sender| self.fact(sender, case))).await;
         let cost = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        facts.iter().filter(|fact| fact.passed()).for_each(|fact| self.remember(fact, case));
         let worst = facts.into_iter().max_by_key(rank);
         match worst {
             Some(fact) => self.read(&fact, case).with("cost_us", cost),
@@ -91,7 +93,7 @@ impl Spf {
 
     fn read(&self, fact: &Fact, case: &Case) -> Evidence {
         let found = |finding| Evidence::new(Kind::Spf, finding, "dns", case.at());
-        let domain = fact.sender.rsplit_once('@').map_or(fact.sender.as_str(), |(_, domain)| domain);
+        let domain = fact.domain();
         let known = match &fact.checked {
             Checked::Known(known) => known,
             Checked::Budget => return found(Finding::Unknown(Why::Budget)).with("domain", domain),
@@ -100,9 +102,9 @@ impl Spf {
         let outcome = &known.outcome;
         let evidence = match outcome.result {
             SpfResult::Pass if outcome.authorises_everyone => found(Finding::Fail).detail("everyone"),
-            SpfResult::Pass => self.remembering(found(Finding::Pass).strength(Strength::Proved), case),
+            SpfResult::Pass => self.written_down(found(Finding::Pass).strength(Strength::Proved), case),
             SpfResult::TempError => found(Finding::Unknown(Why::Unavailable)),
-            _ if self.lately_passed(case) => found(Finding::Fail).detail("lost"),
+            _ if self.lately_passed(domain, case) => found(Finding::Fail).detail("lost"),
             result => found(Finding::Fail).detail(result.as_str()),
         };
         evidence
@@ -115,39 +117,46 @@ impl Spf {
             .with("says", outcome.why.clone().unwrap_or_default())
     }
 
-    /// Remembers that it passed, and asks the act to write it down, at most once a day.
-    fn remembering(&self, evidence: Evidence, case: &Case) -> Evidence {
-        let before = self.passed_at(case);
-        if let Some(key) = key(case) {
-            let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
-            if passes.len() >= MOST_PASSES {
-                passes.clear();
-            }
-            passes.insert(key, case.at());
-        }
-        match before {
-            Some(at) if case.at().duration_since(at) < REMEMBER_EVERY => evidence,
+    /// Asks the act to write down that it passed for the author's domain, at most once a day.
+    fn written_down(&self, evidence: Evidence, case: &Case) -> Evidence {
+        let author = case.submission().and_then(|submission| submission.message.from().ok());
+        let stored = author.and_then(|mailbox| case.account.spf_passed.get(mailbox.address.domain()));
+        match stored {
+            Some(at) if case.at().duration_since(*at) < REMEMBER_EVERY => evidence,
             _ => evidence.with("remember", true),
         }
     }
 
-    /// A domain whose SPF passed within the last 7 days is at risk: it is held, not refused.
-    fn lately_passed(&self, case: &Case) -> bool {
-        self.passed_at(case).is_some_and(|at| case.at().duration_since(at) < AT_RISK)
+    fn remember(&self, fact: &Fact, case: &Case) {
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        if passes.len() >= MOST_PASSES {
+            passes.clear();
+        }
+        passes.insert((case.account.id.clone(), fact.domain().to_owned()), case.at());
     }
 
-    fn passed_at(&self, case: &Case) -> Option<Timestamp> {
-        let key = key(case)?;
-        let stored = case.account.spf_passed.get(&key.1).copied();
+    /// A domain whose own SPF passed within the last 7 days is at risk: it is held, not refused.
+    fn lately_passed(&self, domain: &str, case: &Case) -> bool {
+        let stored =
+            Domain::parse(domain).ok().and_then(|domain| case.account.spf_passed.get(&domain).copied());
+        let key = (case.account.id.clone(), domain.to_owned());
         let seen = self.passes.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
-        stored.max(seen)
+        stored.max(seen).is_some_and(|at| case.at().duration_since(at) < AT_RISK)
     }
 }
 
-/// The account and the author's domain.
-fn key(case: &Case) -> Option<(AccountId, Domain)> {
-    let author = case.submission()?.message.from().ok()?.address.domain().clone();
-    Some((case.account.id.clone(), author))
+impl Fact {
+    fn domain(&self) -> &str {
+        self.sender.rsplit_once('@').map_or(self.sender.as_str(), |(_, domain)| domain)
+    }
+
+    /// Authorised, and not because everybody is.
+    fn passed(&self) -> bool {
+        let known = |outcome: &PoolOutcome| {
+            outcome.outcome.result == SpfResult::Pass && !outcome.outcome.authorises_everyone
+        };
+        matches!(&self.checked, Checked::Known(outcome) if known(outcome))
+    }
 }
 
 impl Slow for Spf {

@@ -20,6 +20,14 @@ pub struct Scene {
     pub before: Before,
 }
 
+impl Scene {
+    /// What the first From field says.
+    #[must_use]
+    pub fn author(&self) -> &str {
+        self.message.lines().find_map(|line| line.strip_prefix("From: ")).unwrap_or_default()
+    }
+}
+
 /// What happens before a scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {

@@ -16,7 +16,7 @@ use super::cast::{self, Before, Scene};
 use super::dns::{self, DnsServer, DnsServerError};
 use super::sender::{self, Letter};
 use super::sink::{self, Sink, SinkError, SinkSettings};
-use crate::boot::{BootError, House, Running};
+use crate::boot::{BootError, House, Running, is_in_use};
 use crate::clock::Clock;
 use crate::config::{self, ConfigError};
 use crate::doors::control::Apply;
@@ -175,6 +175,9 @@ fn prepare(dir: &Path, port: u16, dns: SocketAddr, sink: SocketAddr) -> Result<P
         return Err(StageError::Foreign(dir.to_owned()));
     }
     let data = dir.join("data");
+    if is_in_use(&data) {
+        return Err(StageError::InUse(dir.to_owned()));
+    }
     if data.exists() {
         fs::remove_dir_all(&data)?;
     }
@@ -230,6 +233,8 @@ fn free_port(base: u16) -> Result<u16, StageError> {
 pub enum StageError {
     #[error("`{}` is not empty and was not made by `countersign try`: name another with --dir", .0.display())]
     Foreign(PathBuf),
+    #[error("another `countersign try` runs in `{}`: end it, or name another with --dir", .0.display())]
+    InUse(PathBuf),
     #[error("no port from `{0}` up is free: name another with --base-port")]
     NoPort(u16),
     #[error("a file or connection failed: {0}")]
@@ -256,7 +261,7 @@ pub fn line(scene: &Scene, played: &Played) -> Value {
     json!({
         "case": scene.name,
         "account": scene.account,
-        "from": scene.mail_from,
+        "from": scene.author(),
         "expected": scene.expected.word(),
         "decision": played.decision,
         "reasons": played.reasons,

@@ -18,8 +18,9 @@ pub(super) struct MessageFile {
 impl MessageFile {
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let read = std::fs::read(path);
-        let octets =
-            read.map_err(|e| Failure::new(Code::Usage, format!("`{}` cannot be read: {e}", path.display())))?;
+        let octets = read.map_err(|e| {
+            Failure::new(Code::Unreachable, format!("`{}` cannot be read: {e}", path.display()))
+        })?;
         Ok(Self::of(&octets))
     }
 

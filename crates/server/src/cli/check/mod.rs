@@ -80,7 +80,7 @@ impl CheckMessage {
                     }
                     return Err(failure);
                 }
-                Err(failure) => (told(path, None, false, Some(&failure.to_string())), Code::Unreachable),
+                Err(failure) => (told(path, None, false, Some(&failure.to_string())), failure.code()),
             };
             data(&if self.json { line.to_string() } else { sentence(&line) });
             worst = graver(worst, code);

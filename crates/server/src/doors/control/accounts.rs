@@ -138,6 +138,9 @@ pub(super) async fn block(
     Path(id): Path<String>,
     Json(block): Json<Block>,
 ) -> Result<Json<Value>, Problem> {
+    if block.reason.trim().is_empty() {
+        return Err(Problem::bad_request("a block needs a reason: it is recorded, and somebody will ask"));
+    }
     let account = known(&control, &id).await?;
     let writes = accounts::block(&account, &block.reason, control.clock.now());
     let order = order(peer, Verb::AccountBlock, &id, json!({ "reason": block.reason }), account);

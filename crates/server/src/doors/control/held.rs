@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Path, Query, State};
 use bytes::Bytes;
 use countersign_core::ids::Ref;
 use countersign_core::message::Message;
-use countersign_core::request::{Client, Submission, Verb};
+use countersign_core::request::{Actor, Client, Submission, Verb};
 use countersign_wire::limits::Limits;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -62,6 +62,24 @@ pub(super) async fn refuse(
     let order = order(peer, Verb::HeldRefuse, &held, None);
     let reply = control.order(order, Means::Held { held, upstream: None }).await?;
     answer(&reply)
+}
+
+impl Control {
+    /// Ends the custody of mail whose time is over. Each is a request of the clock.
+    pub async fn expire_due(&self) {
+        let due = match custody::due(&self.store, self.clock.now()).await {
+            Ok(due) => due,
+            Err(error) => return tracing::error!(%error, "held mail that is due cannot be read"),
+        };
+        for held in due {
+            let reference = held.reference;
+            let order = order(Peer(Actor::Clock), Verb::HeldExpire, &held, None);
+            let ended = self.order(order, Means::Held { held, upstream: None }).await;
+            if let Err(problem) = ended.and_then(|reply| answer(&reply)) {
+                tracing::error!(why = problem.detail(), "ledger.ref" = %reference, "custody does not end");
+            }
+        }
+    }
 }
 
 fn order(peer: Peer, verb: Verb, held: &Held, message: Option<Box<Submission>>) -> Order {

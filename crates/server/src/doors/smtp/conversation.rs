@@ -127,11 +127,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     async fn take(&mut self, line: &[u8]) -> io::Result<Next> {
-        self.commands += 1;
+        let command = Command::parse(line);
+        // Recipients have a limit of their own.
+        if !matches!(command, Ok(Command::Rcpt(_))) || self.letter.is_none() {
+            self.commands += 1;
+        }
         if self.commands > self.door.limits.commands {
             return self.leave(&TOO_MANY_COMMANDS).await;
         }
-        let command = match Command::parse(line) {
+        let command = match command {
             Ok(command) => command,
             Err(error) => {
                 self.say(&error.reply()).await?;
@@ -289,10 +293,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let desynchronised = received.desynchronised;
         let (reply, outcome) = letter.submit(&self.door, received).await;
         self.session.advance(Event::TransactionEnded);
-        if reply.is_positive() {
-            // A client that gets mail through may go on as long as it likes.
-            self.commands = 0;
-        }
+        // A client that sends messages may go on as long as it likes, also when they are refused.
+        self.commands = 0;
         self.say(&reply).await?;
         if let Some(outcome) = outcome {
             self.door.gate.settle(outcome);
