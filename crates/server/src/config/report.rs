@@ -106,7 +106,7 @@ fn dns(config: &Config) -> String {
     };
     let again = match config.dns.authoritative {
         Authoritative::ViaResolver => "the same ones again",
-        Authoritative::Direct => "the servers of the zone",
+        Authoritative::Direct => "nobody again (asking the servers of the zone is not built yet)",
     };
     format!(
         "asks {resolvers} for DNS, {} ms a query and {} ms a message; before a refusal it asks {again}",
