@@ -23,7 +23,7 @@ impl DomainExists {
         Self { resolver, facts: Facts::default() }
     }
 
-    async fn fact(&self, domain: Domain) -> DomainFacts {
+    async fn fact(&self, domain: Domain) -> (DomainFacts, Duration) {
         let (resolver, name) = (Arc::clone(&self.resolver), domain.to_string());
         let ask = async move {
             let fact = resolver.domain_facts(&name).await;
@@ -47,9 +47,11 @@ impl Slow for DomainExists {
             };
             let began = Instant::now();
             let domain = mailbox.address.domain();
-            let (finding, detail) = reading(&self.fact(domain.clone()).await);
+            let (fact, good_for) = self.fact(domain.clone()).await;
+            let (finding, detail) = reading(&fact);
             let cost = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-            found(finding).detail(detail).with("domain", domain.to_string()).with("cost_us", cost)
+            let found = found(finding).good_until(case.after(good_for));
+            found.detail(detail).with("domain", domain.to_string()).with("cost_us", cost)
         })
     }
 }

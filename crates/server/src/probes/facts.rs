@@ -23,16 +23,16 @@ struct Kept<V> {
 }
 
 impl<K: Eq + Hash, V: Clone + Send + 'static> Facts<K, V> {
-    /// The fact of a key: the kept one, or what `ask` finds and for how long it is good.
+    /// The fact of a key, and for how long it is still good: the kept one, or what `ask` finds.
     /// The question goes on when the asker is gone, so that the next one finds its answer.
-    pub async fn of<F>(&self, key: K, ask: F) -> V
+    pub async fn of<F>(&self, key: K, ask: F) -> (V, Duration)
     where
         F: Future<Output = (V, Duration)> + Send + 'static,
     {
         let cell = self.cell(key);
         let guard = cell.lock_owned().await;
         match guard.as_ref().filter(|kept| kept.until > Instant::now()) {
-            Some(kept) => kept.value.clone(),
+            Some(kept) => (kept.value.clone(), kept.until.saturating_duration_since(Instant::now())),
             None => finish(guard, ask).await,
         }
     }
@@ -54,7 +54,7 @@ impl<K: Eq + Hash, V: Clone + Send + 'static> Facts<K, V> {
     }
 }
 
-async fn finish<V, F>(mut guard: OwnedMutexGuard<Option<Kept<V>>>, ask: F) -> V
+async fn finish<V, F>(mut guard: OwnedMutexGuard<Option<Kept<V>>>, ask: F) -> (V, Duration)
 where
     V: Clone + Send + 'static,
     F: Future<Output = (V, Duration)> + Send + 'static,
@@ -62,7 +62,7 @@ where
     let question = tokio::spawn(async move {
         let (value, good_for) = ask.await;
         *guard = Some(Kept { value: value.clone(), until: Instant::now() + good_for });
-        value
+        (value, good_for)
     });
     match question.await {
         Ok(value) => value,
@@ -101,10 +101,11 @@ mod tests {
             let asked = Arc::clone(&asked);
             async move { (asked.fetch_add(1, Ordering::SeqCst), good_for) }
         };
-        assert_eq!(facts.of("a", ask(Duration::from_secs(60))).await, 0);
-        assert_eq!(facts.of("a", ask(Duration::from_secs(60))).await, 0);
-        assert_eq!(facts.of("b", ask(Duration::ZERO)).await, 1);
-        assert_eq!(facts.of("b", ask(Duration::ZERO)).await, 2, "good for no time");
+        assert_eq!(facts.of("a", ask(Duration::from_secs(60))).await, (0, Duration::from_secs(60)));
+        let (kept, good_for) = facts.of("a", ask(Duration::ZERO)).await;
+        assert!(kept == 0 && good_for > Duration::ZERO && good_for <= Duration::from_secs(60));
+        assert_eq!(facts.of("b", ask(Duration::ZERO)).await.0, 1);
+        assert_eq!(facts.of("b", ask(Duration::ZERO)).await.0, 2, "good for no time");
     }
 
     #[tokio::test]
@@ -119,6 +120,6 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(5), facts.of("a", slow)).await.is_err());
         answer.notify_one();
         let never = async { (0, Duration::ZERO) };
-        assert_eq!(facts.of("a", never).await, 7);
+        assert_eq!(facts.of("a", never).await.0, 7);
     }
 }

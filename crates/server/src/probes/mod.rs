@@ -49,6 +49,11 @@ impl Case {
         self.request.submission()
     }
 
+    /// A time from now, as far as times go.
+    fn after(&self, good_for: Duration) -> Timestamp {
+        self.at().checked_add(good_for).unwrap_or_else(|_| self.at())
+    }
+
     fn at(&self) -> Timestamp {
         self.request.at
     }

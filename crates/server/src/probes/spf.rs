@@ -61,7 +61,7 @@ impl Spf {
         self.facts.clear();
     }
 
-    async fn fact(&self, sender: &str, case: &Case) -> Fact {
+    async fn fact(&self, sender: &str, case: &Case) -> (Fact, Duration) {
         let key = (sender.to_owned(), case.way.pool.clone());
         let check = check(
             Arc::clone(&self.resolver),
@@ -83,10 +83,12 @@ impl Spf {
         let facts =
             futures_util::future::join_all(senders.iter().map(|sender| self.fact(sender, case))).await;
         let cost = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        facts.iter().filter(|fact| fact.passed()).for_each(|fact| self.remember(fact, case));
-        let worst = facts.into_iter().max_by_key(rank);
+        facts.iter().filter(|(fact, _)| fact.passed()).for_each(|(fact, _)| self.remember(fact, case));
+        // What rests on several facts is good as long as the first of them.
+        let good_for = facts.iter().map(|(_, good_for)| *good_for).min().unwrap_or_default();
+        let worst = facts.into_iter().map(|(fact, _)| fact).max_by_key(rank);
         match worst {
-            Some(fact) => self.read(&fact, case).with("cost_us", cost),
+            Some(fact) => self.read(&fact, case).with("cost_us", cost).good_until(case.after(good_for)),
             None => found(Finding::Unknown(Why::NotAsked)),
         }
     }
