@@ -11,6 +11,7 @@ mod crash;
 mod dns;
 mod letters;
 mod postfix;
+mod retries;
 mod service;
 mod smtp;
 mod smuggling;

@@ -26,6 +26,7 @@ use crate::probes::domain::DomainExists;
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
 use crate::store::{Ledger, StoreError};
+use crate::transit::Transit;
 
 /// Everything that doors need.
 pub struct House {
@@ -54,7 +55,8 @@ impl House {
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let directory = Directory::of_store(data.store.clone());
         custody::reconcile(&data.store, &ledger).await?;
-        let gate = Gate::new(judge, ledger, sealer);
+        let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
+        let gate = Gate::new(judge, ledger, sealer, transit);
         Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
     }
 
