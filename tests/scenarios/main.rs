@@ -5,6 +5,7 @@
 mod accounts;
 mod ambiguity;
 mod bad_input;
+mod blocks;
 mod bombs;
 mod client;
 mod crash;

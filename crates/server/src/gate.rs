@@ -13,6 +13,7 @@ use metrics::{counter, histogram};
 use serde_json::Value;
 use tokio::sync::RwLock;
 
+use crate::accounts::Directory;
 use crate::acts::{self, Around, Means, Outcome, Reply, Sealer};
 use crate::probes::{self, Case, Slow};
 use crate::store::{Ledger, RecordError};
@@ -57,6 +58,7 @@ pub struct Gate {
     pub ledger: Ledger,
     pub sealer: Sealer,
     pub transit: Transit,
+    pub directory: Directory,
     /// Held for reading by every outcome that is still to be recorded.
     settling: Arc<RwLock<()>>,
 }
@@ -64,13 +66,24 @@ pub struct Gate {
 impl Gate {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(judge: Judge, ledger: Ledger, sealer: Sealer, transit: Transit) -> Self {
-        Self { judge, ledger, sealer, transit, settling: Arc::default() }
+    pub fn new(judge: Judge, ledger: Ledger, sealer: Sealer, transit: Transit, directory: Directory) -> Self {
+        Self { judge, ledger, sealer, transit, directory, settling: Arc::default() }
     }
 
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
-    pub async fn pass(&self, case: Case, means: Means) -> Reply {
-        let ruling = self.judge.rule(&case, vec![]).await;
+    pub async fn pass(&self, mut case: Case, means: Means) -> Reply {
+        let mut ruling = self.judge.rule(&case, vec![]).await;
+        // Probes take their time: an account that was blocked meanwhile is judged as it is now.
+        for _ in 0..MOST_CHANGES {
+            match self.directory.newer(&case.account).await {
+                Ok(Some(account)) => case.account = account,
+                Err(error) if case.request.action() == Action::Send => {
+                    return Reply::unrecorded(&ruling, &error);
+                }
+                Ok(None) | Err(_) => break,
+            }
+            ruling = self.judge.rule(&case, vec![]).await;
+        }
         self.carry_out(case.request, ruling, means).await
     }
 
@@ -124,7 +137,7 @@ impl Gate {
             }
             Err(error) => {
                 self.transit.undo(&attempt, request.at);
-                self.unrecorded(&request, ruling, particulars, &error)
+                self.unrecorded(&request, ruling, particulars, means, &error)
             }
         }
     }
@@ -148,13 +161,15 @@ impl Gate {
         request: &Request,
         ruling: Ruling,
         particulars: Value,
+        means: Means,
         error: &RecordError,
     ) -> Reply {
         match error {
             RecordError::Conflict => Reply::conflict(&ruling),
-            _ if ruling.binding() == Decision::Refuse => {
-                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a refusal is owed to the ledger");
-                acts::deny(self.ledger.owe(ruling, particulars), request)
+            _ if acts::may_be_owed(&ruling) => {
+                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
+                let writes = acts::owed(&means);
+                acts::deny(self.ledger.owe(ruling, particulars, writes), request, means)
             }
             RecordError::Full(_) => Reply::full(&ruling, error),
             _ => Reply::unrecorded(&ruling, error),
@@ -173,3 +188,6 @@ fn count(ruling: &Ruling) {
         }
     }
 }
+
+/// An account that changes more often while one message is judged is not judged now.
+const MOST_CHANGES: usize = 8;

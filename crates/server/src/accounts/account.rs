@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::file::{AccountSpec, Scope};
 use super::pattern::Pattern;
+use super::target::{Blocked, Reach};
 
 /// A customer of the platform.
 #[derive(Debug, Clone)]
@@ -30,15 +31,10 @@ pub struct Account {
     pub networks: Vec<IpNet>,
     pub domains: Vec<OwnedDomain>,
     pub blocked: Option<Blocked>,
+    /// Credentials of it and domains that are blocked, also those that are blocked for everybody.
+    pub blocked_parts: Vec<(Reach, Blocked)>,
     /// When SPF last passed, by author domain.
     pub spf_passed: HashMap<Domain, Timestamp>,
-}
-
-/// Why and since when an account is stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blocked {
-    pub reason: String,
-    pub at: Timestamp,
 }
 
 /// A domain that belongs to an account.
@@ -80,6 +76,7 @@ impl Account {
             networks: vec![],
             domains: vec![],
             blocked: None,
+            blocked_parts: vec![],
             spf_passed: HashMap::new(),
         }
     }
@@ -114,6 +111,15 @@ impl Account {
             .map(|own| json!({ "name": own.domain, "subdomains": own.subdomains, "proved": own.proved }))
             .collect();
         let blocked = self.blocked.as_ref().map(|b| json!({ "reason": b.reason, "at": b.at }));
+        let parts = self.blocked_parts.iter().map(|(reach, b)| {
+            let (scope, subject) = match reach {
+                Reach::Account => ("account", self.id.as_str()),
+                Reach::Domain(domain) => ("domain", domain.as_str()),
+                Reach::Credential(login) => ("credential", login.as_str()),
+            };
+            json!({ "scope": scope, "subject": subject, "reason": b.reason, "at": b.at })
+        });
+        let parts: Vec<Value> = parts.collect();
         json!({
             "id": self.id,
             "name": self.name,
@@ -123,6 +129,7 @@ impl Account {
             "networks": self.networks,
             "domains": domains,
             "blocked": blocked,
+            "blocked_parts": parts,
         })
     }
 

@@ -56,7 +56,7 @@ impl House {
         let directory = Directory::of_store(data.store.clone());
         custody::reconcile(&data.store, &ledger).await?;
         let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
-        let gate = Gate::new(judge, ledger, sealer, transit);
+        let gate = Gate::new(judge, ledger, sealer, transit, directory.clone());
         Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
     }
 
