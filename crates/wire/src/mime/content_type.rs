@@ -12,6 +12,8 @@ pub(super) struct ContentType<'a> {
     pub(super) two_boundaries: bool,
     /// `boundary*`, `boundary*0` ...: RFC 2231.
     pub(super) in_pieces: bool,
+    /// Two `charset` parameters that differ.
+    pub(super) two_charsets: bool,
 }
 
 /// What an entity contains.
@@ -23,6 +25,8 @@ pub(super) enum Kind {
         digest: bool,
     },
     Message,
+    /// RFC 2046 5.2.2: a fragment of a message.
+    Partial,
 }
 
 /// A boundary without its quotes.
@@ -38,8 +42,10 @@ impl<'a> ContentType<'a> {
     pub(super) fn read(value: &'a [u8]) -> Self {
         let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
         let (kind, parameters) = value.split_at_checked(end).unwrap_or((value, &[]));
+        let kind = Kind::read(kind);
         let mut found =
-            Self { kind: Kind::read(kind), boundary: None, two_boundaries: false, in_pieces: false };
+            Self { kind, boundary: None, two_boundaries: false, in_pieces: false, two_charsets: false };
+        let mut charset: Option<Boundary<'_>> = None;
         let mut rest = parameters;
         while let Some((name, value, after)) = parameter(rest) {
             if name.eq_ignore_ascii_case(b"boundary") {
@@ -47,6 +53,9 @@ impl<'a> ContentType<'a> {
                 found.boundary.get_or_insert(value);
             } else if starts_with(name, b"boundary*") {
                 found.in_pieces = true;
+            } else if name.eq_ignore_ascii_case(b"charset") {
+                let first = charset.get_or_insert_with(|| value.clone());
+                found.two_charsets |= !first.text.eq_ignore_ascii_case(&value.text);
             }
             rest = after;
         }
@@ -62,6 +71,8 @@ impl Kind {
             Self::Multipart { digest: name.eq_ignore_ascii_case(b"multipart/digest") }
         } else if MESSAGES.iter().any(|message| name.eq_ignore_ascii_case(message)) {
             Self::Message
+        } else if name.eq_ignore_ascii_case(b"message/partial") {
+            Self::Partial
         } else {
             Self::Leaf
         }
@@ -69,7 +80,7 @@ impl Kind {
 }
 
 /// Types and subtypes are short: what is longer than [`LONGEST_NAME`] is none of ours.
-fn without_comments(value: &[u8]) -> Vec<u8> {
+pub(super) fn without_comments(value: &[u8]) -> Vec<u8> {
     let mut depth = 0_usize;
     let visible = value.iter().copied().filter(|byte| match byte {
         b'(' => {
@@ -118,7 +129,7 @@ fn bare(text: &[u8]) -> (Boundary<'_>, &[u8]) {
 /// From behind the opening quote; a missing closing quote is odd.
 fn quoted(text: &[u8]) -> (Boundary<'_>, &[u8]) {
     let mut value = Vec::new();
-    let mut escapes = false;
+    let mut odd = false;
     let mut rest = text;
     let closed = loop {
         rest = match rest {
@@ -128,21 +139,27 @@ fn quoted(text: &[u8]) -> (Boundary<'_>, &[u8]) {
                 break true;
             }
             [b'\\', byte, after @ ..] => {
-                escapes = true;
+                odd = true;
                 value.push(*byte);
                 after
             }
-            [b'\r' | b'\n', after @ ..] => after,
+            [b'\r' | b'\n', after @ ..] => {
+                odd = true;
+                after
+            }
             [byte, after @ ..] => {
+                odd |= !(byte.is_ascii_graphic() || *byte == b' ');
                 value.push(*byte);
                 after
             }
         };
     };
     let (junk, rest) = to_semicolon(rest);
-    // RFC 2046 5.1.1: a boundary does not end with white space.
+    // RFC 2046 5.1.1: a boundary "MUST NOT end with white space": some readers cut it off, some do not.
+    odd |= value.last().is_some_and(u8::is_ascii_whitespace);
     value.truncate(value.trim_ascii_end().len());
-    (Boundary { text: Cow::Owned(value), odd: !closed || junk || escapes }, rest)
+    odd |= value.starts_with(b"=?") && value.ends_with(b"?=");
+    (Boundary { text: Cow::Owned(value), odd: odd || !closed || junk }, rest)
 }
 
 /// Skips what stands between a value and the next semicolon; whether that is more than CFWS.
@@ -177,6 +194,8 @@ mod tests {
             ("Message/RFC822", Kind::Message),
             ("message/global; charset=utf-8", Kind::Message),
             ("message/delivery-status", Kind::Leaf),
+            ("message/external-body; access-type=url", Kind::Leaf),
+            ("Message/Partial; id=a; number=1; total=1", Kind::Partial),
         ] {
             assert_eq!(ContentType::read(value.as_bytes()).kind, kind, "{value}");
         }
@@ -204,6 +223,11 @@ mod tests {
         assert!(odd("multipart/mixed; boundary=\"a"));
         assert!(odd("multipart/mixed; boundary=a b"));
         assert!(odd("multipart/mixed; boundary=\"a\\b\""));
+        assert!(odd("multipart/mixed; boundary=\"a \""));
+        assert!(odd("multipart/mixed; boundary=\"a\r\n b\""));
+        assert!(odd("multipart/mixed; boundary=\"a\tb\""));
+        assert!(odd("multipart/mixed; boundary=\"é\""));
+        assert!(odd("multipart/mixed; boundary=\"=?utf-8?q?a?=\""));
         assert!(!odd("multipart/mixed; boundary=a (comment); x=y"));
         assert!(ContentType::read(b"multipart/mixed; boundary=a; BOUNDARY=b").two_boundaries);
         assert!(ContentType::read(b"multipart/mixed; boundary*0=a; boundary*1=b").in_pieces);
