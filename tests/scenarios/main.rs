@@ -7,6 +7,7 @@ mod ambiguity;
 mod bad_input;
 mod bombs;
 mod client;
+mod clock;
 mod crash;
 mod dns;
 mod letters;

@@ -14,7 +14,7 @@ use tokio::sync::RwLock;
 
 use crate::acts::{self, Means, Outcome, Reply, Sealer};
 use crate::probes::{self, Case, Slow};
-use crate::store::{Ledger, RecordError};
+use crate::store::{Bell, Ledger, RecordError};
 
 /// What rules: policies, and the probes that need the network. It changes nothing in the world.
 #[derive(Clone)]
@@ -54,6 +54,8 @@ pub struct Gate {
     pub judge: Judge,
     pub ledger: Ledger,
     pub sealer: Sealer,
+    /// Rings when a row was put up whose time has come.
+    pub bell: Bell,
     /// Held for reading by every outcome that is still to be recorded.
     settling: Arc<RwLock<()>>,
 }
@@ -62,7 +64,7 @@ impl Gate {
     /// Puts the parts together.
     #[must_use]
     pub fn new(judge: Judge, ledger: Ledger, sealer: Sealer) -> Self {
-        Self { judge, ledger, sealer, settling: Arc::default() }
+        Self { judge, ledger, sealer, bell: Bell::default(), settling: Arc::default() }
     }
 
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.

@@ -20,15 +20,16 @@ pub(super) fn plan(command: &Command, means: &Means) -> Vec<Write> {
         (Verb::HeldRelease, Means::Held { held, .. }) => {
             vec![custody::claim(&held.account, held.reference, State::Held, State::Releasing)]
         }
-        (Verb::HeldRefuse, Means::Held { held, .. }) => {
-            vec![custody::end(&held.account, held.reference, State::Held, State::Refused)]
-        }
-        (Verb::HeldExpire, Means::Held { held, .. }) => {
-            vec![custody::end(&held.account, held.reference, State::Held, State::Expired)]
-        }
+        (Verb::HeldRefuse, Means::Held { held, .. }) => ended(held, State::Held, State::Refused),
+        (Verb::HeldExpire, Means::Held { held, .. }) => ended(held, State::Held, State::Expired),
         (_, Means::Rows(writes)) => writes.clone(),
         (_, Means::Held { .. } | Means::Letter { .. }) => vec![],
     }
+}
+
+/// The end of a custody, and of the job that waits for it.
+fn ended(held: &Held, from: State, to: State) -> Vec<Write> {
+    vec![custody::end(&held.account, held.reference, from, to), custody::over(&held.account, held.reference)]
 }
 
 /// Carries a command out. What is only rows is done with its leaf; a release goes on to the upstream.
@@ -75,18 +76,16 @@ async fn release_held(
         },
         None => Err("the account's upstream is not configured".to_owned()),
     };
-    let (result, says, write) = match &sent {
-        Ok(reply) if reply.is_positive() => (
-            "released",
-            reply.to_string(),
-            custody::end(&held.account, held.reference, State::Releasing, State::Released),
-        ),
-        Ok(reply) => ("held-again", reply.to_string(), back(held)),
-        Err(why) => ("held-again", why.clone(), back(held)),
+    let (result, says, writes) = match &sent {
+        Ok(reply) if reply.is_positive() => {
+            ("released", reply.to_string(), ended(held, State::Releasing, State::Released))
+        }
+        Ok(reply) => ("held-again", reply.to_string(), vec![back(held)]),
+        Err(why) => ("held-again", why.clone(), vec![back(held)]),
     };
     let value =
         json!({ "ref": held.reference, "by": ruling.reference(), "result": result, "upstream": says });
-    if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![write]).await {
+    if let Err(error) = ledger.outcome(held.reference, &held.account, value, writes).await {
         tracing::error!(%error, "ledger.ref" = %held.reference, result, "the outcome of a release is not recorded");
     }
     let mut reply = done(&ruling);

@@ -32,12 +32,12 @@ impl Sealer {
     }
 }
 
-/// The row of mail that we keep.
+/// The rows of mail that we keep.
 pub(super) async fn plan(
     ruling: &Ruling,
     submission: &Submission,
     sealer: &Sealer,
-) -> Result<Write, SealError> {
+) -> Result<Vec<Write>, SealError> {
     let key = sealer.keys.of(ruling.account()).await?;
     let bytes = submission.message.bytes();
     let plain = HeldMail::encode(&submission.envelope, &submission.credential, bytes);

@@ -31,7 +31,7 @@ pub async fn plan(
 ) -> Result<Vec<Write>, SealError> {
     match (&request.ask, ruling.binding()) {
         (Ask::Send(submission), Decision::Hold) if ruling.how() == Some(How::Custody) => {
-            Ok(vec![hold::plan(ruling, submission, sealer).await?])
+            hold::plan(ruling, submission, sealer).await
         }
         (Ask::Send(submission), Decision::Allow) => Ok(release::plan(ruling, submission)),
         (Ask::Command(command), Decision::Allow) => Ok(command::plan(command, means)),

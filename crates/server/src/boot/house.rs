@@ -15,6 +15,7 @@ use crate::acts::Sealer;
 use crate::clock::Clock;
 use crate::config::{self, Config, Resolvers, Scheme as UrlScheme, read_auth_file};
 use crate::custody;
+use crate::doors::clock::Clockwork;
 use crate::doors::control::Control;
 use crate::doors::{Exit, Exits};
 use crate::gate::{Gate, Judge};
@@ -25,6 +26,7 @@ use crate::net::upstream::{Scheme, Upstream, UpstreamSettings, UpstreamTimeouts}
 use crate::probes::domain::DomainExists;
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
+use crate::store::jobs;
 use crate::store::{Ledger, StoreError};
 
 /// Everything that doors need.
@@ -54,6 +56,8 @@ impl House {
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let directory = Directory::of_store(data.store.clone());
         custody::reconcile(&data.store, &ledger).await?;
+        // The lock of the directory says that nobody else works on these.
+        jobs::reconcile(&data.store, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer);
         Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
     }
@@ -92,6 +96,15 @@ impl House {
             clock: self.clock.clone(),
             exits: self.exits.clone(),
         }
+    }
+}
+
+impl House {
+    /// What the clock needs.
+    #[must_use]
+    pub fn clockwork(&self) -> Clockwork {
+        let name = format!("{}:{}", self.hostname, std::process::id());
+        Clockwork { control: self.control(), bell: self.gate.bell.clone(), name }
     }
 }
 

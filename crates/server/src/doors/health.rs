@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::custody;
-use crate::store::Store;
+use crate::store::jobs::{self, Backlog};
+use crate::store::{Store, StoreError};
 
 /// What the door shows.
 #[derive(Clone)]
@@ -44,13 +45,20 @@ pub async fn serve(listener: TcpListener, health: Health, mut stop: watch::Recei
 /// Ready when the store answers; what is owed is told, it does not stop the work.
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
     let owed = (health.owed)();
-    match custody::count(&health.store).await {
-        Ok(held) => (StatusCode::OK, Json(json!({ "ready": true, "held": held, "owed": owed }))),
+    match counted(&health.store).await {
+        Ok((held, jobs)) => {
+            let jobs = json!({ "waiting": jobs.waiting, "failing": jobs.failing });
+            (StatusCode::OK, Json(json!({ "ready": true, "held": held, "owed": owed, "jobs": jobs })))
+        }
         Err(error) => {
             let body = json!({ "ready": false, "owed": owed, "why": error.to_string() });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body))
         }
     }
+}
+
+async fn counted(store: &Store) -> Result<(u32, Backlog), StoreError> {
+    Ok((custody::count(store).await?, jobs::backlog(store).await?))
 }
 
 async fn metrics(State(health): State<Health>) -> String {

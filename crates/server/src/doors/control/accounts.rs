@@ -6,12 +6,15 @@ use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 use countersign_core::ids::AccountId;
 use countersign_core::request::{Actor, Gate, Mode, Verb};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Control, Order, PLATFORM, Peer, Problem, answer, platform};
 use crate::accounts::{self, file::AccountsFile, secret};
 use crate::acts::{Means, Reply};
+use crate::custody;
+use crate::store::lease::later;
 
 /// An accounts file with the secrets that it names, as the CLI sends it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -153,7 +156,9 @@ pub(super) async fn unblock(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let account = known(&control, &id).await?;
-    let writes = accounts::unblock(&account);
+    let mut writes = accounts::unblock(&account);
+    // Blocking deletes nothing: what was held meanwhile does not expire the moment it ends.
+    writes.extend(custody::keep_until(&account, later(control.clock.now(), AFTER_BLOCK)));
     let order = order(peer, Verb::AccountUnblock, &id, Value::Null, account);
     carry(&control, order, writes).await
 }
@@ -195,3 +200,6 @@ async fn known(control: &Control, id: &str) -> Result<AccountId, Problem> {
         Err(error) => Err(Problem::not_found(&error.to_string())),
     }
 }
+
+/// How long held mail of an account is kept at least once it is unblocked.
+const AFTER_BLOCK: SignedDuration = SignedDuration::from_hours(24);
