@@ -12,6 +12,7 @@ mod crash;
 mod dns;
 mod letters;
 mod postfix;
+mod retries;
 mod service;
 mod smtp;
 mod smuggling;

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use countersign_core::dossier::Dossier;
 use countersign_core::evidence::Evidence;
-use countersign_core::policy::{self, Decision, HoldAs, Rules, Ruling, refuse_bytes};
+use countersign_core::policy::{self, Decision, HoldAs, How, Rules, Ruling, refuse_bytes};
 use countersign_core::reason::Reason;
 use countersign_core::request::{Action, Request};
 use metrics::{counter, histogram};
+use serde_json::Value;
 use tokio::sync::RwLock;
 
-use crate::acts::{self, Means, Outcome, Reply, Sealer};
+use crate::acts::{self, Around, Means, Outcome, Reply, Sealer};
 use crate::probes::{self, Case, Slow};
 use crate::store::{Bell, Ledger, RecordError};
+use crate::transit::{Attempt, Passage, Transit};
 
 /// What rules: policies, and the probes that need the network. It changes nothing in the world.
 #[derive(Clone)]
@@ -56,6 +58,7 @@ pub struct Gate {
     pub sealer: Sealer,
     /// Rings when a row was put up whose time has come.
     pub bell: Bell,
+    pub transit: Transit,
     /// Held for reading by every outcome that is still to be recorded.
     settling: Arc<RwLock<()>>,
 }
@@ -63,8 +66,8 @@ pub struct Gate {
 impl Gate {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(judge: Judge, ledger: Ledger, sealer: Sealer) -> Self {
-        Self { judge, ledger, sealer, bell: Bell::default(), settling: Arc::default() }
+    pub fn new(judge: Judge, ledger: Ledger, sealer: Sealer, transit: Transit) -> Self {
+        Self { judge, ledger, sealer, transit, bell: Bell::default(), settling: Arc::default() }
     }
 
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
@@ -98,6 +101,11 @@ impl Gate {
         });
     }
 
+    /// The peer's next command came: it has heard what became of its message.
+    pub fn heard(&self, passage: &Passage) {
+        self.ledger.later(self.transit.heard(passage));
+    }
+
     /// Waits until every outcome is recorded.
     pub async fn settled(&self) {
         let _all = self.settling.write().await;
@@ -105,20 +113,53 @@ impl Gate {
 
     async fn carry_out(&self, request: Request, ruling: Ruling, means: Means) -> Reply {
         count(&ruling);
-        let writes = match acts::plan(&request, &ruling, &means, &self.sealer).await {
-            Ok(writes) => writes,
-            Err(error) => return Reply::unrecorded(&ruling, &error.to_string()),
+        let attempt = self.attempt(&request, &ruling);
+        let particulars = acts::particulars(&request, &means, &attempt);
+        let recorded = match acts::plan(&request, &ruling, &means, &self.sealer, &attempt).await {
+            Ok(writes) => self.ledger.record(ruling.clone(), particulars.clone(), writes).await,
+            Err(error) => Err(error.into()),
         };
-        let particulars = acts::particulars(&request, &means);
-        match self.ledger.record(ruling.clone(), particulars.clone(), writes).await {
-            Ok(recorded) => acts::perform(recorded, &request, means, &self.ledger).await,
-            Err(RecordError::Conflict) => Reply::conflict(&ruling),
-            // Only refusals go ahead without a leaf: it is owed and appended later.
-            Err(error) if ruling.binding() == Decision::Refuse => {
-                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a refusal is owed to the ledger");
-                acts::deny(self.ledger.owe(ruling, particulars), &request)
+        match recorded {
+            Ok(recorded) => {
+                let around = Around { ledger: &self.ledger, transit: &self.transit, attempt };
+                acts::perform(recorded, &request, means, around).await
             }
-            Err(error) => Reply::unrecorded(&ruling, &error.to_string()),
+            Err(error) => {
+                self.transit.undo(&attempt, request.at);
+                self.unrecorded(&request, ruling, particulars, &error)
+            }
+        }
+    }
+
+    /// Whether a message was tried before; only one that would be accepted now can be a repetition.
+    fn attempt(&self, request: &Request, ruling: &Ruling) -> Attempt {
+        let accepted = match ruling.binding() {
+            Decision::Allow => true,
+            Decision::Hold => ruling.how() == Some(How::Custody),
+            Decision::Ask | Decision::Refuse => false,
+        };
+        match accepted && request.action() == Action::Send {
+            true => self.transit.begin(request, ruling),
+            false => Attempt::Untracked,
+        }
+    }
+
+    /// Only what denies goes ahead without a leaf: it is owed and appended later.
+    fn unrecorded(
+        &self,
+        request: &Request,
+        ruling: Ruling,
+        particulars: Value,
+        error: &RecordError,
+    ) -> Reply {
+        match error {
+            RecordError::Conflict => Reply::conflict(&ruling),
+            _ if ruling.binding() == Decision::Refuse => {
+                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a refusal is owed to the ledger");
+                acts::deny(self.ledger.owe(ruling, particulars), request)
+            }
+            RecordError::Full(_) => Reply::full(&ruling, error),
+            _ => Reply::unrecorded(&ruling, error),
         }
     }
 }

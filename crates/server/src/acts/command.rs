@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::acts::{Ending, Means, Reply, release};
 use crate::custody::{self, Held, State};
-use crate::net::{Transaction, Upstream};
+use crate::net::{Transaction, Upstream, UpstreamError};
 use crate::store::{self, Block, Durable, Ledger, Mismatch, Permit, Recorded, Release, Write};
 
 /// The rows that change together with the leaf.
@@ -54,7 +54,7 @@ pub(super) async fn perform(
 fn done(ruling: &Ruling) -> Reply {
     tracing::info!(actor = ruling.actor(), "ledger.ref" = %ruling.reference(), verb = ruling.action().name(), "done");
     let smtp = SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), "done");
-    Reply { smtp, ruling: ruling.clone(), ending: Ending::Done, outcome: None }
+    Reply::new(ruling, Ending::Done, smtp)
 }
 
 /// Sends held mail. It is held again unless the upstream took it.
@@ -69,19 +69,22 @@ async fn release_held(
     let trace = release::trace_of_held(held, &ruling);
     let sent = match upstream {
         Some(upstream) => match open(submission, upstream).await {
-            Ok(outgoing) => {
-                release::pass_on(permit, &trace, submission, outgoing).await.map_err(|e| e.to_string())
-            }
-            Err(why) => Err(why),
+            Ok(outgoing) => release::pass_on(permit, &trace, submission, outgoing).await.map_err(NotSent::of),
+            Err(why) => Err(NotSent { why, in_doubt: false }),
         },
-        None => Err("the account's upstream is not configured".to_owned()),
+        None => Err(NotSent { why: "the account's upstream is not configured".to_owned(), in_doubt: false }),
     };
     let (result, says, writes) = match &sent {
-        Ok(reply) if reply.is_positive() => {
-            ("released", reply.to_string(), ended(held, State::Releasing, State::Released))
-        }
+        Ok(reply) if reply.is_positive() => (
+            "released",
+            reply.to_string(),
+            ended(held, State::Releasing, State::Released),
+        ),
         Ok(reply) => ("held-again", reply.to_string(), vec![back(held)]),
-        Err(why) => ("held-again", why.clone(), vec![back(held)]),
+        Err(NotSent { why, in_doubt: true }) => {
+            ("in-doubt", why.clone(), vec![custody::doubt(&held.account, held.reference)])
+        }
+        Err(NotSent { why, in_doubt: false }) => ("held-again", why.clone(), vec![back(held)]),
     };
     let value =
         json!({ "ref": held.reference, "by": ruling.reference(), "result": result, "upstream": says });
@@ -93,6 +96,20 @@ async fn release_held(
         reply.ending = Ending::Upstream(says);
     }
     reply
+}
+
+/// Why held mail was not sent, and whether the upstream may have it all the same.
+struct NotSent {
+    why: String,
+    in_doubt: bool,
+}
+
+impl NotSent {
+    #[expect(clippy::needless_pass_by_value, reason = "it is the end of the error")]
+    fn of(error: UpstreamError) -> Self {
+        let in_doubt = matches!(error, UpstreamError::Closed { in_doubt: true, .. });
+        Self { why: error.to_string(), in_doubt }
+    }
 }
 
 fn back(held: &Held) -> Write {

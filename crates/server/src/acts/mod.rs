@@ -18,6 +18,15 @@ use serde_json::{Value, json};
 
 use crate::seal::SealError;
 use crate::store::{Durable, Ledger, Mismatch, Owed, Recorded, Write};
+use crate::transit::{Attempt, Transit};
+
+/// What an act has around it, whatever it does.
+pub struct Around<'a> {
+    pub ledger: &'a Ledger,
+    pub transit: &'a Transit,
+    /// Whether the message was tried before.
+    pub attempt: Attempt,
+}
 
 /// What must be durable together with the leaf.
 ///
@@ -28,12 +37,17 @@ pub async fn plan(
     ruling: &Ruling,
     means: &Means,
     sealer: &Sealer,
+    attempt: &Attempt,
 ) -> Result<Vec<Write>, SealError> {
+    // Of a repetition everything is done already.
+    if matches!(attempt, Attempt::Repeated(_)) {
+        return Ok(vec![]);
+    }
     match (&request.ask, ruling.binding()) {
         (Ask::Send(submission), Decision::Hold) if ruling.how() == Some(How::Custody) => {
-            hold::plan(ruling, submission, sealer).await
+            hold::plan(ruling, submission, sealer, attempt).await
         }
-        (Ask::Send(submission), Decision::Allow) => Ok(release::plan(ruling, submission)),
+        (Ask::Send(submission), Decision::Allow) => Ok(release::plan(ruling, submission, attempt)),
         (Ask::Command(command), Decision::Allow) => Ok(command::plan(command, means)),
         (_, Decision::Hold | Decision::Ask | Decision::Refuse) => Ok(vec![]),
     }
@@ -41,7 +55,7 @@ pub async fn plan(
 
 /// What the ledger keeps beside the ruling: who asked, the envelope, recipients that were refused.
 #[must_use]
-pub fn particulars(request: &Request, means: &Means) -> Value {
+pub fn particulars(request: &Request, means: &Means, attempt: &Attempt) -> Value {
     let envelope = request.submission().map(|submission| &submission.envelope);
     let client = request.submission().map(|submission| {
         let client = &submission.client;
@@ -59,11 +73,18 @@ pub fn particulars(request: &Request, means: &Means) -> Value {
         "message_id": message_id,
         "recipients": means.refused(),
         "command": command,
+        "retry_of": attempt.earlier(),
+        "possible_duplicate": matches!(attempt, Attempt::Doubtful(..)),
     })
 }
 
 /// Carries a recorded ruling out.
-pub async fn perform(recorded: Recorded<Durable>, request: &Request, means: Means, ledger: &Ledger) -> Reply {
+pub async fn perform(
+    recorded: Recorded<Durable>,
+    request: &Request,
+    means: Means,
+    around: Around<'_>,
+) -> Reply {
     let about = request.about();
     let means = match recorded.ruling().binding() {
         Decision::Allow => means,
@@ -71,16 +92,19 @@ pub async fn perform(recorded: Recorded<Durable>, request: &Request, means: Mean
     };
     let carried = match (&request.ask, recorded.ruling().binding()) {
         (_, Decision::Refuse) => recorded.permit(&about).map(refuse::perform),
-        (Ask::Send(_), Decision::Hold | Decision::Ask) => recorded.permit(&about).map(hold::perform),
+        (Ask::Send(_), Decision::Hold | Decision::Ask) => {
+            recorded.permit(&about).map(|permit| hold::perform(permit, &around))
+        }
         (Ask::Send(submission), Decision::Allow) => match recorded.permit(&about) {
-            Ok(permit) => Ok(release::perform(permit, submission, means).await),
+            Ok(permit) => Ok(release::perform(permit, submission, means, &around).await),
             Err(mismatch) => Err(mismatch),
         },
-        (Ask::Command(command), _) => match command::perform(recorded, request, command, means, ledger).await
-        {
-            Ok(reply) => Ok(reply),
-            Err(mismatch) => Err(mismatch),
-        },
+        (Ask::Command(command), _) => {
+            match command::perform(recorded, request, command, means, around.ledger).await {
+                Ok(reply) => Ok(reply),
+                Err(mismatch) => Err(mismatch),
+            }
+        }
     };
     carried.unwrap_or_else(|(recorded, mismatch)| misfit(&recorded, &mismatch))
 }
@@ -90,12 +114,12 @@ pub async fn perform(recorded: Recorded<Durable>, request: &Request, means: Mean
 pub fn deny(owed: Recorded<Owed>, request: &Request) -> Reply {
     match owed.permit(&request.about()) {
         Ok(permit) => refuse::perform(permit),
-        Err((owed, mismatch)) => Reply::unrecorded(owed.ruling(), &mismatch.to_string()),
+        Err((owed, mismatch)) => Reply::unrecorded(owed.ruling(), &mismatch),
     }
 }
 
 /// A permit that does not fit is a fault of ours: nothing is done, and the peer tries again.
 fn misfit(recorded: &Recorded<Durable>, mismatch: &Mismatch) -> Reply {
     tracing::error!(%mismatch, "ledger.ref" = %recorded.ruling().reference(), "an act has no permit");
-    Reply::unrecorded(recorded.ruling(), &mismatch.to_string())
+    Reply::unrecorded(recorded.ruling(), mismatch)
 }

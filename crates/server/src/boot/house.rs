@@ -28,6 +28,7 @@ use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
 use crate::store::jobs;
 use crate::store::{Ledger, StoreError};
+use crate::transit::Transit;
 
 /// Everything that doors need.
 pub struct House {
@@ -58,7 +59,8 @@ impl House {
         custody::reconcile(&data.store, &ledger).await?;
         // The lock of the directory says that nobody else works on these.
         jobs::reconcile(&data.store, clock.now()).await?;
-        let gate = Gate::new(judge, ledger, sealer);
+        let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
+        let gate = Gate::new(judge, ledger, sealer, transit);
         Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
     }
 

@@ -77,6 +77,14 @@ pub fn keep_until(account: &AccountId, time: Timestamp) -> Vec<Write> {
     vec![Write::new(statement, values), jobs::not_before(account, EXPIRE, time)]
 }
 
+/// A release that was interrupted: the mail is held again, and may have been sent.
+#[must_use]
+pub fn doubt(account: &AccountId, reference: Ref) -> Write {
+    let statement =
+        "UPDATE held SET state = $3, in_doubt = 1 WHERE account_id = $1 AND ref = $2 AND state = $4";
+    moved(statement, account, reference, State::Releasing, State::Held)
+}
+
 fn moved(statement: &'static str, account: &AccountId, reference: Ref, from: State, to: State) -> Write {
     let words = [account.as_str(), reference.as_str(), to.word(), from.word()];
     Write::new(statement, words.map(Value::text).to_vec()).rows(1)
@@ -88,7 +96,7 @@ fn moved(statement: &'static str, account: &AccountId, reference: Ref, from: Sta
 /// When the store cannot be read.
 pub async fn list(store: &Store, state: Option<State>, limit: u32) -> Result<Vec<Held>, StoreError> {
     let rows = sqlx::query(
-        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, at_us, until_us FROM held \
+        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us FROM held \
          WHERE $1 = '' OR state = $1 ORDER BY at_us DESC LIMIT $2",
     )
     .bind(state.map_or("", State::word))
@@ -116,7 +124,7 @@ pub async fn count(store: &Store) -> Result<u32, StoreError> {
 pub async fn reconcile(store: &Store, ledger: &Ledger) -> Result<(), StoreError> {
     for held in list(store, Some(State::Releasing), u32::MAX).await? {
         let value = json!({ "ref": held.reference, "result": "held-again", "upstream": "the release was interrupted: it may have been sent" });
-        let back = claim(&held.account, held.reference, State::Releasing, State::Held);
+        let back = doubt(&held.account, held.reference);
         if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![back]).await {
             tracing::error!(%error, "ledger.ref" = %held.reference, "an interrupted release is not reconciled");
         }
@@ -130,7 +138,7 @@ pub async fn reconcile(store: &Store, ledger: &Ledger) -> Result<(), StoreError>
 /// When the store cannot be read.
 pub async fn load(store: &Store, reference: Ref) -> Result<Option<(Held, Option<Vec<u8>>)>, StoreError> {
     let row = sqlx::query(
-        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, at_us, until_us, sealed \
+        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us, sealed \
          FROM held WHERE ref = $1",
     )
     .bind(reference.as_str())
@@ -156,6 +164,7 @@ fn held(row: &SqliteRow) -> Result<Held, StoreError> {
         at: time("at_us")?,
         until: time("until_us")?,
         reasons: serde_json::from_str(&text("reasons")?).unwrap_or_default(),
+        in_doubt: row.try_get::<i64, _>("in_doubt")? != 0,
     })
 }
 

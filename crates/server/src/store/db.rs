@@ -119,6 +119,18 @@ async fn readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     pool(READERS).connect_with(options(path).read_only(true)).await
 }
 
+impl StoreError {
+    /// Whether there is no room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        const FULL: i32 = 13;
+        let Self::Statement(error) = self else { return false };
+        let code = error.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
+        // The low octet of an extended result code is the primary one.
+        code.is_some_and(|code| code & 0xff == FULL)
+    }
+}
+
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

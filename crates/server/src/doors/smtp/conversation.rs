@@ -15,8 +15,9 @@ use tokio::sync::watch;
 
 use super::Door;
 use super::auth::{SignInError, SignedIn};
-use super::letter::Letter;
+use super::letter::{Letter, Submitted};
 use super::lines::{Line, Lines};
+use crate::transit::Passage;
 
 /// One connection's conversation.
 pub(super) struct Conversation<S> {
@@ -27,6 +28,8 @@ pub(super) struct Conversation<S> {
     client: Client,
     signed_in: Option<SignedIn>,
     letter: Option<Letter>,
+    /// The last message that was accepted, until the client shows that it heard so.
+    unheard: Option<Passage>,
     commands: usize,
     failures: usize,
     stop: watch::Receiver<bool>,
@@ -64,6 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             client,
             signed_in: None,
             letter: None,
+            unheard: None,
             commands: 0,
             failures: 0,
             stop,
@@ -109,10 +113,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             // Nothing is cut off half-way in a write: what waits is written before waiting for the client.
             self.lines.flush_unless_more().await?;
             let most = self.door.limits.command_line;
+            // What was sent before our answer went out does not show that it was heard.
+            let answers_us = !self.lines.has_ahead();
             let line = tokio::select! {
                 line = self.lines.line(most) => line?,
                 Ok(()) = self.stop.changed() => continue,
             };
+            if answers_us && !matches!(line, Line::Closed) {
+                self.unheard.take().into_iter().for_each(|passage| self.door.gate.heard(&passage));
+            }
             let next = match line {
                 Line::Closed => Next::Close,
                 Line::BareLf => self.leave(&BARE_LF).await?,
@@ -291,14 +300,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             }
         };
         let desynchronised = received.desynchronised;
-        let (reply, outcome) = letter.submit(&self.door, received).await;
+        let Submitted { reply, outcome, passage } = letter.submit(&self.door, received).await;
         self.session.advance(Event::TransactionEnded);
         // A client that sends messages may go on as long as it likes, also when they are refused.
         self.commands = 0;
+        // The upstream has it, whether the client is still there or not.
+        outcome.into_iter().for_each(|outcome| self.door.gate.settle(outcome));
         self.say(&reply).await?;
-        if let Some(outcome) = outcome {
-            self.door.gate.settle(outcome);
-        }
+        self.unheard = passage;
         // The two ends may disagree about where the message stopped.
         Ok(if desynchronised { Next::Close } else { Next::Go })
     }

@@ -25,6 +25,7 @@ use crate::clock::draw_ref;
 use crate::doors::Exit;
 use crate::net::{Transaction, UpstreamError};
 use crate::probes::Case;
+use crate::transit::Passage;
 
 /// A transaction. Its ref is drawn at MAIL; policy sees it whole, at DATA.
 pub(super) struct Letter {
@@ -39,6 +40,19 @@ pub(super) struct Letter {
     exit: Option<Exit>,
     outgoing: Option<Transaction>,
     refused: Vec<RefusedRecipient>,
+}
+
+/// What the client hears of a letter, and what is to be done after it has.
+pub(super) struct Submitted {
+    pub(super) reply: Reply,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) passage: Option<Passage>,
+}
+
+impl From<Reply> for Submitted {
+    fn from(reply: Reply) -> Self {
+        Self { reply, outcome: None, passage: None }
+    }
 }
 
 impl Letter {
@@ -142,19 +156,19 @@ impl Letter {
     }
 
     /// Submits the letter: the gate rules, records and acts; what the client hears comes back.
-    pub(super) async fn submit(mut self, door: &Door, received: Received) -> (Reply, Option<Outcome>) {
+    pub(super) async fn submit(mut self, door: &Door, received: Received) -> Submitted {
         let bytes = match received.message {
             Ok(bytes) => bytes,
             Err(fault) => {
                 let detail = format!("{fault}; {} octets came", received.octets);
-                return (self.refuse(door, code_of(fault), &detail).await, None);
+                return self.refuse(door, code_of(fault), &detail).await.into();
             }
         };
         let account = match door.directory.account(&self.signed_in.account).await {
             Ok(account) => account,
             Err(error) => {
                 tracing::error!(%error, "account.id" = %self.signed_in.account, "the account cannot be read");
-                return (TRY_LATER.reply(), None);
+                return TRY_LATER.reply().into();
             }
         };
         let message = Message::read(Bytes::from(bytes), &door.limits);
@@ -163,7 +177,7 @@ impl Letter {
         let way = self.exit.as_ref().map(|exit| Arc::clone(&exit.way)).unwrap_or_default();
         let case = Case { request: self.into_request(message), account, way };
         let reply = door.gate.pass(case, means).await;
-        (reply.smtp, reply.outcome)
+        Submitted { reply: reply.smtp, outcome: reply.outcome, passage: reply.passage }
     }
 
     /// Ends a letter that was not submitted. One in which we refused a recipient has a leaf.

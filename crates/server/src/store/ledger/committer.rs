@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::append::append;
 use super::draft::Draft;
 use super::handle::{Clock, RecordError};
+use super::loose::Loose;
 use super::owed::Debts;
 use super::tip::Tip;
 use crate::store::Keys;
@@ -28,6 +29,7 @@ pub(super) struct Committer {
     pub(super) clock: Clock,
     pub(super) inbox: mpsc::Receiver<Waiting>,
     pub(super) debts: Arc<Debts>,
+    pub(super) loose: Arc<Loose>,
     pub(super) tip: Tip,
     /// Whether the last commit failed: then what is durable is not known until the store has been read.
     pub(super) unsure: bool,
@@ -51,6 +53,9 @@ impl Committer {
         if self.debts.count() > 0 {
             self.commit(Vec::new()).await;
         }
+        if let Err(error) = self.append(&[]).await {
+            tracing::warn!(%error, "some rows that were to ride along are not written");
+        }
     }
 
     async fn commit(&mut self, waiting: Vec<Waiting>) {
@@ -73,10 +78,11 @@ impl Committer {
             }
             Err(error) => {
                 tracing::error!(entries = drafts.len(), %error, "the ledger cannot write");
-                let cause = error.to_string();
-                answers
-                    .into_iter()
-                    .for_each(|answer| drop(answer.send(Err(RecordError::Unavailable(cause.clone())))));
+                let cause = match error.is_full() {
+                    true => RecordError::Full(error.to_string()),
+                    false => RecordError::Unavailable(error.to_string()),
+                };
+                answers.into_iter().for_each(|answer| drop(answer.send(Err(cause.clone()))));
             }
         }
     }
@@ -87,13 +93,15 @@ impl Committer {
             self.unsure = false;
         }
         let now_us = (self.clock)().as_microsecond();
-        match append(&self.store, &self.tip, drafts, now_us).await {
+        let loose = self.loose.take();
+        match append(&self.store, &self.tip, drafts, &loose, now_us).await {
             Ok(appended) => {
                 metrics::counter!("countersign_ledger_leaves_total").increment(appended.leaves as u64);
                 Ok(appended.settle(&mut self.tip))
             }
             Err(error) => {
                 self.unsure = true;
+                self.loose.give_back(loose);
                 Err(error)
             }
         }
