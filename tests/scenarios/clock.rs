@@ -117,6 +117,7 @@ pub(crate) struct Timed {
     pub(crate) world: World,
     running: Running,
     now: Arc<AtomicI64>,
+    letters: AtomicI64,
 }
 
 impl Timed {
@@ -124,7 +125,21 @@ impl Timed {
         let world = World::without_server(plan).await;
         let now = Arc::new(AtomicI64::new(MORNING));
         let running = Self::open(&world, Arc::clone(&now)).await;
-        Self { world, running, now }
+        Self { world, running, now, letters: AtomicI64::new(0) }
+    }
+
+    /// With an account in whose name notices go out.
+    pub(crate) async fn posting(plan: Plan) -> Self {
+        let world = World::without_server(plan).await;
+        crate::notices::with_post(&world);
+        let now = Arc::new(AtomicI64::new(MORNING));
+        let running = Self::open(&world, Arc::clone(&now)).await;
+        Self { world, running, now, letters: AtomicI64::new(0) }
+    }
+
+    /// Where /readyz is.
+    pub(crate) fn metrics(&self) -> std::net::SocketAddr {
+        self.running.ready.listeners["metrics"]
     }
 
     async fn open(world: &World, now: Arc<AtomicI64>) -> Running {
@@ -138,10 +153,15 @@ impl Timed {
     pub(crate) async fn pass(&self, seconds: i64) {
         self.set(seconds);
         self.clockwork().round().await.unwrap();
-        // The server's own clock may have taken some of it.
+        self.settled().await;
+    }
+
+    /// The server's own clock may have taken some of what was due.
+    pub(crate) async fn settled(&self) {
         let mut store = self.store().await;
         within(30, "the end of what is under way", async {
-            let under_way = "SELECT COUNT(*) FROM jobs WHERE lease_us IS NOT NULL";
+            let under_way = "SELECT (SELECT COUNT(*) FROM jobs WHERE lease_us IS NOT NULL) \
+                 + (SELECT COUNT(*) FROM outbox WHERE lease_us IS NOT NULL)";
             while sqlx::query(under_way).fetch_one(&mut store).await.unwrap().get::<i64, _>(0) > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -164,7 +184,9 @@ impl Timed {
 
     /// A letter of acme that is held.
     pub(crate) async fn held(&self) -> Ref {
-        let message = letter(&format!("a@{KEPT}"));
+        let mut message = letter(&format!("a@{KEPT}"));
+        // Another letter each time: one that comes again is recognised.
+        message.extend(format!("number {}\r\n", self.letters.fetch_add(1, Ordering::SeqCst)).bytes());
         let reply = self.client("acme").await.send("news@acme.example", &message).await;
         assert_eq!(reply.code, 250, "{reply:?}");
         Ref::parse(reply.reference().unwrap()).unwrap()

@@ -11,6 +11,7 @@ mod clock;
 mod crash;
 mod dns;
 mod letters;
+mod notices;
 mod postfix;
 mod retries;
 mod service;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use countersign_core::address::Domain;
+use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::ids::AccountId;
 use countersign_core::request::Mode;
 use ipnet::IpNet;
@@ -30,6 +30,8 @@ pub struct Account {
     pub networks: Vec<IpNet>,
     pub domains: Vec<OwnedDomain>,
     pub blocked: Option<Blocked>,
+    /// Who is told what happens to it.
+    pub owner_email: Option<EmailAddress>,
     /// When SPF last passed, by author domain.
     pub spf_passed: HashMap<Domain, Timestamp>,
 }
@@ -80,6 +82,7 @@ impl Account {
             networks: vec![],
             domains: vec![],
             blocked: None,
+            owner_email: None,
             spf_passed: HashMap::new(),
         }
     }
@@ -100,6 +103,7 @@ impl Account {
             mode: spec.mode,
             upstream: spec.upstream.clone(),
             networks: spec.networks.clone(),
+            owner_email: spec.owner_email.clone(),
             domains: domains.collect(),
             ..Self::unknown(spec.id.clone())
         }
@@ -121,6 +125,7 @@ impl Account {
             "mode": self.own_mode(),
             "upstream": self.upstream,
             "networks": self.networks,
+            "owner_email": self.owner_email,
             "domains": domains,
             "blocked": blocked,
         })

@@ -42,7 +42,7 @@ pub(super) async fn perform(
 ) -> Result<Reply, (Recorded<Durable>, Mismatch)> {
     let about = request.about();
     match (command.verb, &command.message, means) {
-        (Verb::HeldRelease, Some(submission), Means::Held { held, upstream }) => {
+        (Verb::HeldRelease, Some(submission), Means::Held { held, upstream, .. }) => {
             let permit = recorded.permit::<Release>(&about)?;
             Ok(release_held(permit, submission, &held, upstream.as_deref(), ledger).await)
         }
@@ -75,11 +75,9 @@ async fn release_held(
         None => Err(NotSent { why: "the account's upstream is not configured".to_owned(), in_doubt: false }),
     };
     let (result, says, writes) = match &sent {
-        Ok(reply) if reply.is_positive() => (
-            "released",
-            reply.to_string(),
-            ended(held, State::Releasing, State::Released),
-        ),
+        Ok(reply) if reply.is_positive() => {
+            ("released", reply.to_string(), ended(held, State::Releasing, State::Released))
+        }
         Ok(reply) => ("held-again", reply.to_string(), vec![back(held)]),
         Err(NotSent { why, in_doubt: true }) => {
             ("in-doubt", why.clone(), vec![custody::doubt(&held.account, held.reference)])

@@ -4,12 +4,14 @@
 mod command;
 mod hold;
 mod means;
+mod notify;
 mod refuse;
 mod release;
 mod reply;
 
 pub use hold::Sealer;
 pub use means::{Means, RefusedRecipient};
+pub use notify::Notifier;
 pub use reply::{Ending, Outcome, Reply};
 
 use countersign_core::policy::{Decision, How, Ruling};

@@ -67,7 +67,7 @@ impl Running {
         }
         let ledger = house.gate.ledger.clone();
         let owed = Arc::new(move || ledger.owed());
-        let health = Health { store: house.data.store.clone(), owed, metrics: handle };
+        let health = Health { store: house.data.store.clone(), owed, post: house.post(), metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(control::serve(socket, house.control(), stopped.clone()));
         tasks.spawn(clock::serve(house.clockwork(), stopped.clone()));

@@ -2,11 +2,11 @@
 //! `doors::clock` takes those that are due and turns each into a request.
 
 use countersign_core::ids::AccountId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::lease::Lease;
+use super::lease::{Lease, later};
 use crate::store::{Store, StoreError, Value, Write};
 
 /// A job that somebody works on.
@@ -73,7 +73,7 @@ pub async fn due(store: &Store, by: &str, now: Timestamp, limit: u32) -> Result<
     if next(store).await?.is_none_or(|next| next > now) {
         return Ok(vec![]);
     }
-    let lease = Lease::new(by, now);
+    let lease = Lease::of(by, later(now, LEASE));
     let mut transaction = store.begin().await?;
     // The condition stands twice: a node that waited for the row looks again at the outer one.
     let rows = sqlx::query(
@@ -174,6 +174,8 @@ fn job(row: &SqliteRow, lease: &Lease) -> Result<Job, StoreError> {
 fn id(kind: &str, object: &str) -> String {
     format!("{kind}:{object}")
 }
+
+const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -13,10 +13,10 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease from now.
+    /// A lease of a process.
     #[must_use]
-    pub fn new(by: &str, now: Timestamp) -> Self {
-        Self { by: by.to_owned(), until: later(now, LEASE) }
+    pub fn of(by: &str, until: Timestamp) -> Self {
+        Self { by: by.to_owned(), until }
     }
 }
 
@@ -34,8 +34,6 @@ pub fn back_off(attempts: u32, jitter: u16) -> SignedDuration {
 pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(at)
 }
-
-const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -8,9 +8,10 @@ mod keys;
 pub mod lease;
 pub mod ledger;
 mod migrations;
+pub mod outbox;
 mod write;
 
-pub use bell::Bell;
+pub use bell::{Bell, Listener};
 pub use db::{Store, StoreError};
 pub use keys::{AccountKey, Keys};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};

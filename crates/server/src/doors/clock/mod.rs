@@ -2,6 +2,7 @@
 //! Boot opens it. It sleeps until the next row is due, or until somebody rings.
 
 mod custody;
+mod post;
 
 use std::time::Duration;
 
@@ -10,36 +11,31 @@ use tokio::sync::watch;
 
 use super::control::Control;
 use crate::clock::draw_jitter;
+use crate::store::StoreError;
 use crate::store::jobs::{self, Job};
 use crate::store::lease::{back_off, later};
-use crate::store::{Bell, StoreError};
+
+pub use post::Post;
 
 /// What the clock needs.
 #[derive(Clone)]
 pub struct Clockwork {
     pub control: Control,
-    /// Rings when a row was put up whose time has come already.
-    pub bell: Bell,
+    pub post: Post,
     /// The name of this process in leases.
     pub name: String,
 }
 
+/// The two hands: a slow upstream must not keep jobs waiting.
+#[derive(Clone, Copy)]
+enum Hand {
+    Jobs,
+    Post,
+}
+
 /// Does what is due until told to stop.
-pub async fn serve(clockwork: Clockwork, mut stop: watch::Receiver<bool>) {
-    loop {
-        let rest = match clockwork.round().await {
-            Ok(next) => clockwork.until(next),
-            Err(error) => {
-                tracing::error!(%error, "what is due cannot be read");
-                AFTER_ERROR
-            }
-        };
-        tokio::select! {
-            _ = stop.changed() => return,
-            () = clockwork.bell.rung() => {}
-            () = tokio::time::sleep(rest) => {}
-        }
-    }
+pub async fn serve(clockwork: Clockwork, stop: watch::Receiver<bool>) {
+    tokio::join!(clockwork.turn(Hand::Jobs, stop.clone()), clockwork.turn(Hand::Post, stop.clone()));
 }
 
 /// What became of a job.
@@ -53,11 +49,42 @@ enum Done {
 }
 
 impl Clockwork {
-    /// Does everything that is due, and says when the next row is.
+    /// Does everything that is due, once.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn round(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn round(&self) -> Result<(), StoreError> {
+        self.jobs().await?;
+        self.post.round(&self.name).await?;
+        Ok(())
+    }
+
+    async fn turn(&self, hand: Hand, mut stop: watch::Receiver<bool>) {
+        let mut bell = self.post.gate.bell.listen();
+        let mut stopping = stop.clone();
+        loop {
+            let round = async {
+                match hand {
+                    Hand::Jobs => self.jobs().await,
+                    Hand::Post => self.post.round(&self.name).await,
+                }
+            };
+            let done = tokio::select! {
+                done = round => done,
+                // What is under way has a while to end; what is cut off is taken up again.
+                () = long_after(&mut stopping) => return,
+            };
+            let rest = done.map_or_else(|error| after(&error), |next| self.until(next));
+            tokio::select! {
+                _ = stop.changed() => return,
+                () = bell.rung() => {}
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+
+    /// Does the jobs that are due, and says when the next one is.
+    async fn jobs(&self) -> Result<Option<Timestamp>, StoreError> {
         let store = &self.control.store;
         loop {
             let due = jobs::due(store, &self.name, self.control.clock.now(), AT_ONCE).await?;
@@ -97,7 +124,19 @@ impl Clockwork {
     }
 }
 
+fn after(error: &StoreError) -> Duration {
+    tracing::error!(%error, "what is due cannot be read");
+    AFTER_ERROR
+}
+
+async fn long_after(stop: &mut watch::Receiver<bool>) {
+    // The sender is gone only when the process ends, which is an end too.
+    let _told = stop.wait_for(|stop| *stop).await.is_ok();
+    tokio::time::sleep(DRAIN).await;
+}
+
 const AT_ONCE: u32 = 64;
+const DRAIN: Duration = Duration::from_secs(30);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(60);

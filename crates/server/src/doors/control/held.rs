@@ -49,7 +49,7 @@ pub(super) async fn release(
     let account = control.directory.account(&held.account).await.map_err(Problem::of)?;
     let upstream = control.exits.of(&account).map(|exit| Arc::clone(&exit.upstream));
     let order = order(peer.0, Verb::HeldRelease, &held, Some(message));
-    let reply = control.order(order, Means::Held { held, upstream }).await?;
+    let reply = control.order(order, Means::Held { held, upstream, mail: None }).await?;
     answer(&reply)
 }
 
@@ -67,8 +67,15 @@ pub(super) async fn refuse(
 
 impl Control {
     /// What ending a custody needs beside its row.
-    pub(in crate::doors) async fn means_of(&self, held: Held, _sealed: Option<Vec<u8>>) -> Means {
-        Means::Held { held, upstream: None }
+    pub(in crate::doors) async fn means_of(&self, held: Held, sealed: Option<Vec<u8>>) -> Means {
+        let mail = match unseal(self, &held, sealed).await {
+            Ok(mail) => Some(Box::new(mail)),
+            Err(problem) => {
+                tracing::warn!(why = problem.detail(), "ledger.ref" = %held.reference, "nobody can be told");
+                None
+            }
+        };
+        Means::Held { held, upstream: None, mail }
     }
 }
 
@@ -90,6 +97,17 @@ async fn find(control: &Control, reference: &str) -> Result<(Held, Option<Vec<u8
 }
 
 async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<Box<Submission>, Problem> {
+    let mail = unseal(control, held, sealed).await?;
+    Ok(Box::new(Submission {
+        credential: mail.credential,
+        client: Client::default(),
+        envelope: mail.envelope,
+        // It was within the limits when it came; they may have changed since.
+        message: Arc::new(Message::read(Bytes::from(mail.bytes), &Limits::default())),
+    }))
+}
+
+async fn unseal(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<HeldMail, Problem> {
     let gone = || {
         Problem::over(&format!(
             "the mail of `{}` is no longer here: it is {}",
@@ -101,14 +119,7 @@ async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result
     let key = control.keys.of(&held.account).await.map_err(Problem::of)?;
     let tie = Sealer::tie_of(held.account.as_str(), held.reference.as_str());
     let plain = key.open(&tie, &sealed).map_err(Problem::of)?;
-    let mail = HeldMail::decode(&plain).ok_or_else(|| Problem::of("the sealed mail is damaged"))?;
-    Ok(Box::new(Submission {
-        credential: mail.credential,
-        client: Client::default(),
-        envelope: mail.envelope,
-        // It was within the limits when it came; they may have changed since.
-        message: Arc::new(Message::read(Bytes::from(mail.bytes), &Limits::default())),
-    }))
+    HeldMail::decode(&plain).ok_or_else(|| Problem::of("the sealed mail is damaged"))
 }
 
 const MOST: u32 = 10_000;
