@@ -14,9 +14,9 @@ use serde_json::Value;
 use tokio::sync::RwLock;
 
 use crate::accounts::Directory;
-use crate::acts::{self, Around, Means, Outcome, Reply, Sealer};
+use crate::acts::{self, Around, Means, Notifier, Outcome, Reply, Sealer};
 use crate::probes::{self, Case, Slow};
-use crate::store::{Ledger, RecordError};
+use crate::store::{Bell, Ledger, RecordError, Write};
 use crate::transit::{Attempt, Passage, Transit};
 
 /// What rules: policies, and the probes that need the network. It changes nothing in the world.
@@ -57,6 +57,9 @@ pub struct Gate {
     pub judge: Judge,
     pub ledger: Ledger,
     pub sealer: Sealer,
+    pub notifier: Notifier,
+    /// Rings when a row was put up whose time has come.
+    pub bell: Bell,
     pub transit: Transit,
     pub directory: Directory,
     /// Held for reading by every outcome that is still to be recorded.
@@ -66,8 +69,16 @@ pub struct Gate {
 impl Gate {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(judge: Judge, ledger: Ledger, sealer: Sealer, transit: Transit, directory: Directory) -> Self {
-        Self { judge, ledger, sealer, transit, directory, settling: Arc::default() }
+    pub fn new(
+        judge: Judge,
+        ledger: Ledger,
+        sealer: Sealer,
+        notifier: Notifier,
+        transit: Transit,
+        directory: Directory,
+    ) -> Self {
+        let (bell, settling) = (Bell::default(), Arc::default());
+        Self { judge, ledger, sealer, notifier, transit, directory, bell, settling }
     }
 
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
@@ -84,7 +95,8 @@ impl Gate {
             }
             ruling = self.judge.rule(&case, vec![]).await;
         }
-        self.carry_out(case.request, ruling, means).await
+        let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
+        self.carry_out(case.request, ruling, means, notices).await
     }
 
     /// The way of a request that the wire refuses: the catalogue rules, the ledger records.
@@ -96,7 +108,7 @@ impl Gate {
         means: Means,
     ) -> Reply {
         let ruling = refuse_bytes(&request, reason, detail, self.judge.rules.digest());
-        self.carry_out(request, ruling, means).await
+        self.carry_out(request, ruling, means, vec![]).await
     }
 
     /// Records what became of an allowed message, after the peer has heard it.
@@ -122,16 +134,23 @@ impl Gate {
         let _all = self.settling.write().await;
     }
 
-    async fn carry_out(&self, request: Request, ruling: Ruling, means: Means) -> Reply {
+    async fn carry_out(&self, request: Request, ruling: Ruling, means: Means, notices: Vec<Write>) -> Reply {
         count(&ruling);
         let attempt = self.attempt(&request, &ruling);
         let particulars = acts::particulars(&request, &means, &attempt);
+        let rings = !notices.is_empty();
         let recorded = match acts::plan(&request, &ruling, &means, &self.sealer, &attempt).await {
-            Ok(writes) => self.ledger.record(ruling.clone(), particulars.clone(), writes).await,
+            Ok(mut writes) => {
+                writes.extend(notices);
+                self.ledger.record(ruling.clone(), particulars.clone(), writes).await
+            }
             Err(error) => Err(error.into()),
         };
         match recorded {
             Ok(recorded) => {
+                if rings {
+                    self.bell.ring();
+                }
                 let around = Around { ledger: &self.ledger, transit: &self.transit, attempt };
                 acts::perform(recorded, &request, means, around).await
             }

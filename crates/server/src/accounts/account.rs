@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use countersign_core::address::Domain;
+use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::ids::AccountId;
 use countersign_core::request::Mode;
 use ipnet::IpNet;
@@ -33,6 +33,8 @@ pub struct Account {
     pub blocked: Option<Blocked>,
     /// Credentials of it and domains that are blocked, also those that are blocked for everybody.
     pub blocked_parts: Vec<(Reach, Blocked)>,
+    /// Who is told what happens to it.
+    pub owner_email: Option<EmailAddress>,
     /// When SPF last passed, by author domain.
     pub spf_passed: HashMap<Domain, Timestamp>,
 }
@@ -77,6 +79,7 @@ impl Account {
             domains: vec![],
             blocked: None,
             blocked_parts: vec![],
+            owner_email: None,
             spf_passed: HashMap::new(),
         }
     }
@@ -97,6 +100,7 @@ impl Account {
             mode: spec.mode,
             upstream: spec.upstream.clone(),
             networks: spec.networks.clone(),
+            owner_email: spec.owner_email.clone(),
             domains: domains.collect(),
             ..Self::unknown(spec.id.clone())
         }
@@ -127,6 +131,7 @@ impl Account {
             "mode": self.own_mode(),
             "upstream": self.upstream,
             "networks": self.networks,
+            "owner_email": self.owner_email,
             "domains": domains,
             "blocked": blocked,
             "blocked_parts": parts,

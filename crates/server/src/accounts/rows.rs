@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use countersign_core::address::Domain;
+use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::ids::AccountId;
 use countersign_core::request::{Gate, Mode};
 use ipnet::IpNet;
@@ -33,6 +33,7 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
     }
     let reason: Option<String> = row.try_get("blocked_reason")?;
     let at: Option<i64> = row.try_get("blocked_at")?;
+    let owner: Option<String> = row.try_get("owner_email")?;
     Ok(Some(Account {
         id: id.clone(),
         name: row.try_get("name")?,
@@ -44,6 +45,7 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
         domains: domains.iter().map(domain).collect::<Result<_, _>>()?,
         blocked_parts: blocked_parts(store, id).await?,
         blocked: at.map(|at| Blocked { reason: reason.unwrap_or_default(), at: time(at) }),
+        owner_email: owner.and_then(|owner| EmailAddress::parse(&owner).ok()),
         spf_passed,
     }))
 }

@@ -20,16 +20,17 @@ pub(super) fn plan(command: &Command, means: &Means) -> Vec<Write> {
         (Verb::HeldRelease, Means::Held { held, .. }) => {
             vec![custody::claim(&held.account, held.reference, State::Held, State::Releasing)]
         }
-        (Verb::HeldRefuse, Means::Held { held, .. }) => {
-            vec![custody::end(&held.account, held.reference, State::Held, State::Refused)]
-        }
-        (Verb::HeldExpire, Means::Held { held, .. }) => {
-            vec![custody::end(&held.account, held.reference, State::Held, State::Expired)]
-        }
+        (Verb::HeldRefuse, Means::Held { held, .. }) => ended(held, State::Held, State::Refused),
+        (Verb::HeldExpire, Means::Held { held, .. }) => ended(held, State::Held, State::Expired),
         (_, Means::Block(change)) => block::plan(change),
         (_, Means::Rows(writes)) => writes.clone(),
         (_, Means::Held { .. } | Means::Letter { .. }) => vec![],
     }
+}
+
+/// The end of a custody, and of the job that waits for it.
+fn ended(held: &Held, from: State, to: State) -> Vec<Write> {
+    vec![custody::end(&held.account, held.reference, from, to), custody::over(&held.account, held.reference)]
 }
 
 /// Carries a command out. What is only rows is done with its leaf; a release goes on to the upstream.
@@ -42,7 +43,7 @@ pub(super) async fn perform(
 ) -> Result<Reply, (Recorded<Durable>, Mismatch)> {
     let about = request.about();
     match (command.verb, &command.message, means) {
-        (Verb::HeldRelease, Some(submission), Means::Held { held, upstream }) => {
+        (Verb::HeldRelease, Some(submission), Means::Held { held, upstream, .. }) => {
             let permit = recorded.permit::<Release>(&about)?;
             Ok(release_held(permit, submission, &held, upstream.as_deref(), ledger).await)
         }
@@ -79,21 +80,19 @@ async fn release_held(
         },
         None => Err(NotSent { why: "the account's upstream is not configured".to_owned(), in_doubt: false }),
     };
-    let (result, says, write) = match &sent {
-        Ok(reply) if reply.is_positive() => (
-            "released",
-            reply.to_string(),
-            custody::end(&held.account, held.reference, State::Releasing, State::Released),
-        ),
-        Ok(reply) => ("held-again", reply.to_string(), back(held)),
-        Err(NotSent { why, in_doubt: true }) => {
-            ("in-doubt", why.clone(), custody::doubt(&held.account, held.reference))
+    let (result, says, writes) = match &sent {
+        Ok(reply) if reply.is_positive() => {
+            ("released", reply.to_string(), ended(held, State::Releasing, State::Released))
         }
-        Err(NotSent { why, in_doubt: false }) => ("held-again", why.clone(), back(held)),
+        Ok(reply) => ("held-again", reply.to_string(), vec![back(held)]),
+        Err(NotSent { why, in_doubt: true }) => {
+            ("in-doubt", why.clone(), vec![custody::doubt(&held.account, held.reference)])
+        }
+        Err(NotSent { why, in_doubt: false }) => ("held-again", why.clone(), vec![back(held)]),
     };
     let value =
         json!({ "ref": held.reference, "by": ruling.reference(), "result": result, "upstream": says });
-    if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![write]).await {
+    if let Err(error) = ledger.outcome(held.reference, &held.account, value, writes).await {
         tracing::error!(%error, "ledger.ref" = %held.reference, result, "the outcome of a release is not recorded");
     }
     let mut reply = done(&ruling);

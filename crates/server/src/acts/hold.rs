@@ -46,8 +46,8 @@ pub(super) async fn plan(
     let sealed = key.seal(&Sealer::tie(ruling), &plain)?;
     let kept = SignedDuration::from_hours(24 * i64::from(sealer.custody_days));
     let until = ruling.at().checked_add(kept).unwrap_or_else(|_| ruling.at());
-    let row = custody::insert(ruling, &submission.envelope, bytes.len(), sealed, until);
-    Ok(std::iter::once(row).chain(attempt.kept(ruling.at())).collect())
+    let rows = custody::insert(ruling, &submission.envelope, bytes.len(), sealed, until);
+    Ok(rows.into_iter().chain(attempt.kept(ruling.at())).collect())
 }
 
 /// Says that it waits. The transaction with the upstream ends with the means, unused.

@@ -5,6 +5,7 @@ mod block;
 mod command;
 mod hold;
 mod means;
+mod notify;
 mod refuse;
 mod release;
 mod reply;
@@ -12,6 +13,7 @@ mod reply;
 pub use block::Change;
 pub use hold::Sealer;
 pub use means::{Means, RefusedRecipient};
+pub use notify::Notifier;
 pub use reply::{Ending, Outcome, Reply};
 
 use countersign_core::policy::{Decision, How, Ruling};

@@ -185,8 +185,9 @@ impl Control {
         let verb = if reason.is_some() { Verb::AccountBlock } else { Verb::AccountUnblock };
         let account = target.account.clone();
         let order = order(peer, verb, account.as_str(), target.arguments(reason), account.clone());
-        let blocked = reason.map(|reason| Blocked { reason: reason.to_owned(), at: self.clock.now() });
-        let change = Change { target, blocked, directory: self.directory.clone() };
+        let at = self.clock.now();
+        let blocked = reason.map(|reason| Blocked { reason: reason.to_owned(), at });
+        let change = Change { target, blocked, at, directory: self.directory.clone() };
         answer(&self.order(order, Means::Block(change)).await?)
     }
 }

@@ -2,7 +2,7 @@
 //! Who opens the socket is known by its peer credentials and is the actor of every command.
 
 mod accounts;
-mod held;
+pub(super) mod held;
 mod problem;
 mod rulings;
 
@@ -84,7 +84,7 @@ fn routes(control: Control) -> Router {
 }
 
 /// A command on its way to the gate.
-struct Order {
+pub(super) struct Order {
     actor: Actor,
     verb: Verb,
     object: String,
@@ -95,7 +95,7 @@ struct Order {
 
 impl Control {
     /// Gives a command to the gate.
-    async fn order(&self, order: Order, means: Means) -> Result<Reply, Problem> {
+    pub(super) async fn order(&self, order: Order, means: Means) -> Result<Reply, Problem> {
         let account = match self.directory.account(&order.account).await {
             Ok(account) => account,
             // A command about the platform, or about an account that is only being made.
