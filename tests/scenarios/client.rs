@@ -33,6 +33,11 @@ pub(crate) struct Reply {
 }
 
 impl Client {
+    /// Over a connection on which nothing was heard yet.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream: Box::new(stream), ahead: Vec::new() }
+    }
+
     /// Connects and hears the greeting.
     pub(crate) async fn connect(door: SocketAddr) -> Self {
         let stream = TcpStream::connect(door).await.unwrap();
