@@ -149,6 +149,22 @@ impl World {
         (status.code(), rest)
     }
 
+    /// SIGHUP, until the log says what became of it.
+    pub(crate) async fn hang_up(&self, says: &str) {
+        use rustix::process::{Pid, Signal, kill_process};
+
+        let before = self.log().matches(says).count();
+        let pid =
+            Pid::from_raw(self.server.as_ref().unwrap().child.id().unwrap().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+        within(20, says, async {
+            while self.log().matches(says).count() == before {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
     /// SIGTERM, and up again.
     pub(crate) async fn restart(&mut self) {
         assert_eq!(self.terminate().await.0, Some(0));

@@ -81,6 +81,12 @@ impl Gate {
         Self { judge, ledger, sealer, notifier, transit, directory, bell, settling }
     }
 
+    /// The same gate with other rules and settings.
+    #[must_use]
+    pub fn with(&self, judge: Judge, sealer: Sealer, notifier: Notifier) -> Self {
+        Self { judge, sealer, notifier, ..self.clone() }
+    }
+
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
     pub async fn pass(&self, mut case: Case, means: Means) -> Reply {
         let mut ruling = self.judge.rule(&case, vec![]).await;

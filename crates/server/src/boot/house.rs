@@ -33,7 +33,7 @@ use crate::transit::Transit;
 /// Everything that doors need.
 pub struct House {
     pub config: Config,
-    pub data: Data,
+    pub data: Arc<Data>,
     pub gate: Gate,
     pub directory: Directory,
     pub verifier: Verifier,
@@ -63,7 +63,31 @@ impl House {
         outbox::reconcile(&data.store, clock.now()).await?;
         let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
-        Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
+        let (data, verifier) = (Arc::new(data), Verifier::default());
+        Ok(Self { config, data, gate, directory, verifier, exits, clock, hostname })
+    }
+
+    /// The same house after another configuration: what rules, the ways out and the settings are new; store,
+    /// ledger, accounts and what is on its way stay.
+    ///
+    /// # Errors
+    /// When a part cannot be built; the old house stands as it did.
+    pub fn renewed(&self, config: Config) -> Result<Self, BootError> {
+        let hostname =
+            Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
+        let sealer = Sealer { custody_days: config.send.custody_days, ..self.gate.sealer.clone() };
+        let notifier = Notifier { hostname: hostname.clone(), ..self.gate.notifier.clone() };
+        let gate = self.gate.with(judge(&config)?, sealer, notifier);
+        Ok(Self {
+            exits: exits(&config, &hostname)?,
+            config,
+            data: Arc::clone(&self.data),
+            gate,
+            directory: self.directory.clone(),
+            verifier: self.verifier.clone(),
+            clock: self.clock.clone(),
+            hostname,
+        })
     }
 
     /// Reads every file that a configuration names, and builds nothing: `config check`.
