@@ -22,4 +22,5 @@ mod service;
 mod smtp;
 mod smuggling;
 mod trial;
+mod walks;
 mod world;

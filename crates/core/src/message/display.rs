@@ -29,6 +29,9 @@ impl Display {
         if let Some(charset) = decoded.opaque_charset.or(twice.opaque_charset) {
             return Err(Ambiguity::Charset(charset));
         }
+        if decoded.broken {
+            return Err(Ambiguity::BrokenWord);
+        }
         no_control(&decoded.text)?;
         no_control(&twice.text)?;
         let text = decoded.text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -186,6 +189,9 @@ mod tests {
             ("=?utf-8?q?a=00b?=", "control"),
             ("=?utf-8?q?a=E2=80=AEb?=", "bidi"),
             ("a\u{2028}b", "control"),
+            ("=?utf-8?q?Ana", "broken-word"),
+            ("=?utf-8?q?Ana?", "broken-word"),
+            ("=?utf-8?x?Ana?=", "broken-word"),
             ("=?utf-7?q?a?=", "charset"),
             ("=?cp037?q?a?=", "charset"),
             ("=?unicode-escape?q?=5Cx40?=", "charset"),
