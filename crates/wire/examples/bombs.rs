@@ -17,7 +17,7 @@ fn main() {
         mime_parameters: usize::MAX,
         ..Limits::default()
     };
-    let deep = Limits { mime_depth: 20, ..none.clone() };
+    let deep = Limits { mime_depth: 20, ..none };
     println!("{:<46} {:>9} {:>9} {:>9} {:>9}", "", "octets", "usual ms", "no limit", "split");
     for (name, bomb) in bombs() {
         // Without a limit of depth each line would be compared with each open boundary: that one stays.
