@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::client::{Client, Reply};
 use crate::letters::reasons;
+use crate::relay::{relay, relay_listener};
 use crate::world::{Arrival, Plan, World, account, repository};
 
 /// A file, and what its sidecar says.
@@ -23,14 +24,16 @@ struct Case {
 #[derive(Debug, Clone, Copy)]
 enum Door {
     Submission,
+    Relay,
 }
 
-const DOORS: [Door; 1] = [Door::Submission];
+const DOORS: [Door; 2] = [Door::Submission, Door::Relay];
 
 impl Door {
     async fn client(self, world: &World) -> Client {
         match self {
             Self::Submission => world.client("acme").await,
+            Self::Relay => relay(world, "send.2").await,
         }
     }
 }
@@ -157,7 +160,8 @@ async fn check_corpus_tells_which_file_it_could_not_judge() {
 }
 
 async fn acme() -> World {
-    World::of(Plan { accounts: account("acme", &["acme.example"]), ..Plan::default() }).await
+    let more = relay_listener("127.0.0.0/8", "account:acme");
+    World::of(Plan { accounts: account("acme", &["acme.example"]), more, ..Plan::default() }).await
 }
 
 /// All files in one process; one JSON line a file.
