@@ -35,7 +35,7 @@ def work(account, sender, every, tls, source, pipe):
             if pipe.poll():
                 address, client = pipe.recv(), None
             sink.forget()
-            due = max(due + every, time.monotonic() - every)  # What was missed is not made up for.
+            due = max(due + every, time.monotonic() - 1)  # What was missed is made up for within a second.
             time.sleep(max(0, due - time.monotonic()))
 
 
