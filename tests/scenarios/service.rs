@@ -101,7 +101,7 @@ async fn closed(door: SocketAddr) -> bool {
 }
 
 /// Status and body of a page.
-async fn get(door: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) async fn get(door: SocketAddr, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(door).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::command::{Mail, Rcpt};
 use countersign_wire::smtp::reply::Reply;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::{Connection, lost};
+use super::pool::Place;
 use super::upstream::{Inner, UpstreamError};
 
 /// A connection with a place in the pool. Replies are the upstream's own, whatever they say; an
@@ -22,13 +22,13 @@ pub struct Transaction {
     fresh: bool,
     begun: bool,
     /// INVARIANT: below the connection, so that it is given back after that is closed.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Transaction {
     pub(super) const fn new(
         inner: Arc<Inner>,
-        place: OwnedSemaphorePermit,
+        place: Place,
         mut connection: Connection,
         fresh: bool,
     ) -> Self {

@@ -51,6 +51,8 @@ pub struct Received {
     pub mail_parameters: String,
     /// Accepted recipients, without brackets.
     pub recipients: Vec<String>,
+    /// What followed each of their paths, such as `NOTIFY=NEVER`.
+    pub recipient_parameters: Vec<String>,
     /// The octets between DATA's 354 and the end mark, without stuffed dots.
     pub message: Vec<u8>,
 }
@@ -190,6 +192,11 @@ impl Sink {
     /// The next time only.
     pub fn once(&self, on: On, act: Act) {
         lock(&self.state.faults).push(Fault { on, act, once: true });
+    }
+
+    /// How many faults have not struck yet, or will strike always.
+    pub fn faults_left(&self) -> usize {
+        lock(&self.state.faults).len()
     }
 
     pub fn clear_faults(&self) {
