@@ -76,31 +76,36 @@ impl Stress {
     }
 
     pub(super) fn sessions(&self, standing: usize, most: usize) {
-        self.weigh(&self.sessions, standing as u64, most as u64);
+        self.weigh(&self.sessions, || standing as u64, most as u64);
     }
 
-    fn octets(&self, taken: u64, most: u64) {
-        self.weigh(&self.octets, taken, most);
+    fn octets(&self, taken: &AtomicU64, most: u64) {
+        self.weigh(&self.octets, || taken.load(Ordering::Relaxed), most);
     }
 
-    fn weigh(&self, cause: &watch::Sender<bool>, used: u64, most: u64) {
-        let tenths = used.saturating_mul(10) / most.max(1);
+    /// INVARIANT: what is in use is read under the lock of what is set by it, here and below: whoever is the
+    /// last to set it has seen the latest.
+    fn weigh(&self, cause: &watch::Sender<bool>, used: impl Fn() -> u64, most: u64) {
         let changed = cause.send_if_modified(|on| {
+            let tenths = used().saturating_mul(10) / most.max(1);
             let before = std::mem::replace(on, if *on { tenths >= 7 } else { tenths >= 8 });
             before != *on
         });
-        if changed {
+        if !changed {
+            return;
+        }
+        self.on.send_if_modified(|on| {
             let now = *self.sessions.borrow() || *self.octets.borrow();
-            let turned = self.on.send_if_modified(|on| std::mem::replace(on, now) != now);
-            self.gauge.set(if now { 1.0 } else { 0.0 });
-            if turned {
+            if *on != now {
                 tracing::warn!(
                     stress = now,
                     "newcomers {}",
                     if now { "have to wait" } else { "are welcome" }
                 );
+                self.gauge.set(if now { 1.0 } else { 0.0 });
             }
-        }
+            std::mem::replace(on, now) != now
+        });
     }
 }
 
@@ -140,7 +145,7 @@ impl Budget {
         let changed = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, by).is_ok();
         if changed {
             let taken = self.taken.load(Ordering::Relaxed);
-            self.stress.octets(taken, self.most);
+            self.stress.octets(&self.taken, self.most);
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
             self.gauge.set(taken as f64);
         }
