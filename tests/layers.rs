@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("seal", 2),
     ("accounts", 3),
     ("custody", 3),
+    ("transit", 3),
     ("vault", 3),
     ("campaigns", 3),
     ("desk", 3),

@@ -18,25 +18,6 @@ use crate::world::{Arrival, KEPT, World, letter, within};
 type Acknowledged = (Vec<u8>, Option<String>);
 
 #[tokio::test]
-async fn custody_ends_by_itself_when_its_time_is_over() {
-    let mut world = World::usual().await;
-    let reply = world.send("acme", "news@acme.example", &letter(&format!("a@{KEPT}"))).await;
-    assert_eq!(reply.code, 250, "{reply:?}");
-    world.terminate().await;
-    let mut store = open(&world.path("data/countersign.db")).await;
-    sqlx::query("UPDATE held SET until_us = 1").execute(&mut store).await.unwrap();
-    world.start().await;
-    within(30, "the end of custody", async {
-        while world.json(&["held", "ls", "--all", "--json"]).await[0]["state"] != "expired" {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
-    assert_eq!(world.sink.taken(), 0);
-    world.cli(&["ledger", "verify"]).await.expect_code(0);
-}
-
-#[tokio::test]
 async fn what_was_acknowledged_before_a_kill_is_sent_or_held() {
     let mut world = World::usual().await;
     let (told, mut acknowledged) = unbounded_channel();

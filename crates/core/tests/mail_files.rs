@@ -153,6 +153,7 @@ fn structure(message: &Message) -> Vec<(&'static str, String)> {
         }
         Err(MimeFault::Depth { .. }) => vec![("limit-mime-depth", String::new())],
         Err(MimeFault::Parts { .. }) => vec![("limit-mime-parts", String::new())],
+        Err(MimeFault::Parameters { .. }) => vec![("limit-mime-parameters", String::new())],
         Err(MimeFault::HeaderFields { .. } | MimeFault::HeaderBytes { .. }) => {
             vec![("limit-headers", String::new())]
         }

@@ -19,6 +19,12 @@ impl Clock {
         Self(Arc::new(Timestamp::now))
     }
 
+    /// Times from elsewhere.
+    #[must_use]
+    pub fn of(times: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
+        Self(times)
+    }
+
     /// Always the same time.
     #[must_use]
     pub fn fixed(at: Timestamp) -> Self {
@@ -48,6 +54,16 @@ pub fn draw_ref() -> Result<Ref, NoRandomness> {
     let mut bytes = [0_u8; 8];
     rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(Ref::from_random(u64::from_be_bytes(bytes)))
+}
+
+/// Chance, so that what failed together is not tried again together; without randomness there is none.
+#[must_use]
+pub fn draw_jitter() -> u16 {
+    let mut bytes = [0_u8; 2];
+    match rand::fill(&mut bytes) {
+        Ok(()) => u16::from_be_bytes(bytes),
+        Err(_) => 0,
+    }
 }
 
 /// The system gave no randomness; nothing that needs an id can go on.

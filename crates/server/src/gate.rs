@@ -6,15 +6,18 @@ use std::time::{Duration, Instant};
 
 use countersign_core::dossier::Dossier;
 use countersign_core::evidence::Evidence;
-use countersign_core::policy::{self, Decision, HoldAs, Rules, Ruling, refuse_bytes};
+use countersign_core::policy::{self, Decision, HoldAs, How, Rules, Ruling, refuse_bytes};
 use countersign_core::reason::Reason;
 use countersign_core::request::{Action, Request};
 use metrics::{counter, histogram};
+use serde_json::Value;
 use tokio::sync::RwLock;
 
-use crate::acts::{self, Means, Outcome, Reply, Sealer};
+use crate::accounts::Directory;
+use crate::acts::{self, Around, Means, Notifier, Outcome, Reply, Sealer};
 use crate::probes::{self, Case, Slow};
-use crate::store::{Ledger, RecordError};
+use crate::store::{Bell, Ledger, RecordError, Write};
+use crate::transit::{Attempt, Passage, Transit};
 
 /// What rules: policies, and the probes that need the network. It changes nothing in the world.
 #[derive(Clone)]
@@ -54,6 +57,11 @@ pub struct Gate {
     pub judge: Judge,
     pub ledger: Ledger,
     pub sealer: Sealer,
+    pub notifier: Notifier,
+    /// Rings when a row was put up whose time has come.
+    pub bell: Bell,
+    pub transit: Transit,
+    pub directory: Directory,
     /// Held for reading by every outcome that is still to be recorded.
     settling: Arc<RwLock<()>>,
 }
@@ -61,14 +69,34 @@ pub struct Gate {
 impl Gate {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(judge: Judge, ledger: Ledger, sealer: Sealer) -> Self {
-        Self { judge, ledger, sealer, settling: Arc::default() }
+    pub fn new(
+        judge: Judge,
+        ledger: Ledger,
+        sealer: Sealer,
+        notifier: Notifier,
+        transit: Transit,
+        directory: Directory,
+    ) -> Self {
+        let (bell, settling) = (Bell::default(), Arc::default());
+        Self { judge, ledger, sealer, notifier, transit, directory, bell, settling }
     }
 
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
-    pub async fn pass(&self, case: Case, means: Means) -> Reply {
-        let ruling = self.judge.rule(&case, vec![]).await;
-        self.carry_out(case.request, ruling, means).await
+    pub async fn pass(&self, mut case: Case, means: Means) -> Reply {
+        let mut ruling = self.judge.rule(&case, vec![]).await;
+        // Probes take their time: an account that was blocked meanwhile is judged as it is now.
+        for _ in 0..MOST_CHANGES {
+            match self.directory.newer(&case.account).await {
+                Ok(Some(account)) => case.account = account,
+                Err(error) if case.request.action() == Action::Send => {
+                    return Reply::unrecorded(&ruling, &error);
+                }
+                Ok(None) | Err(_) => break,
+            }
+            ruling = self.judge.rule(&case, vec![]).await;
+        }
+        let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
+        self.carry_out(case.request, ruling, means, notices).await
     }
 
     /// The way of a request that the wire refuses: the catalogue rules, the ledger records.
@@ -80,7 +108,7 @@ impl Gate {
         means: Means,
     ) -> Reply {
         let ruling = refuse_bytes(&request, reason, detail, self.judge.rules.digest());
-        self.carry_out(request, ruling, means).await
+        self.carry_out(request, ruling, means, vec![]).await
     }
 
     /// Records what became of an allowed message, after the peer has heard it.
@@ -96,27 +124,74 @@ impl Gate {
         });
     }
 
+    /// The peer's next command came: it has heard what became of its message.
+    pub fn heard(&self, passage: &Passage) {
+        self.transit.heard(passage);
+    }
+
     /// Waits until every outcome is recorded.
     pub async fn settled(&self) {
         let _all = self.settling.write().await;
     }
 
-    async fn carry_out(&self, request: Request, ruling: Ruling, means: Means) -> Reply {
+    async fn carry_out(&self, request: Request, ruling: Ruling, means: Means, notices: Vec<Write>) -> Reply {
         count(&ruling);
-        let writes = match acts::plan(&request, &ruling, &means, &self.sealer).await {
-            Ok(writes) => writes,
-            Err(error) => return Reply::unrecorded(&ruling, &error.to_string()),
-        };
-        let particulars = acts::particulars(&request, &means);
-        match self.ledger.record(ruling.clone(), particulars.clone(), writes).await {
-            Ok(recorded) => acts::perform(recorded, &request, means, &self.ledger).await,
-            Err(RecordError::Conflict) => Reply::conflict(&ruling),
-            // Only refusals go ahead without a leaf: it is owed and appended later.
-            Err(error) if ruling.binding() == Decision::Refuse => {
-                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a refusal is owed to the ledger");
-                acts::deny(self.ledger.owe(ruling, particulars), &request)
+        let attempt = self.attempt(&request, &ruling);
+        let particulars = acts::particulars(&request, &means, &attempt);
+        let rings = !notices.is_empty();
+        let recorded = match acts::plan(&request, &ruling, &means, &self.sealer, &attempt).await {
+            Ok(mut writes) => {
+                writes.extend(notices);
+                self.ledger.record(ruling.clone(), particulars.clone(), writes).await
             }
-            Err(error) => Reply::unrecorded(&ruling, &error.to_string()),
+            Err(error) => Err(error.into()),
+        };
+        match recorded {
+            Ok(recorded) => {
+                if rings {
+                    self.bell.ring();
+                }
+                let around = Around { ledger: &self.ledger, transit: &self.transit, attempt };
+                acts::perform(recorded, &request, means, around).await
+            }
+            Err(error) => {
+                self.transit.undo(&attempt, request.at);
+                self.unrecorded(&request, ruling, particulars, means, &error)
+            }
+        }
+    }
+
+    /// Whether a message was tried before; only one that would be accepted now can be a repetition.
+    fn attempt(&self, request: &Request, ruling: &Ruling) -> Attempt {
+        let accepted = match ruling.binding() {
+            Decision::Allow => true,
+            Decision::Hold => ruling.how() == Some(How::Custody),
+            Decision::Ask | Decision::Refuse => false,
+        };
+        match accepted && request.action() == Action::Send {
+            true => self.transit.begin(request, ruling),
+            false => Attempt::Untracked,
+        }
+    }
+
+    /// Only what denies goes ahead without a leaf: it is owed and appended later.
+    fn unrecorded(
+        &self,
+        request: &Request,
+        ruling: Ruling,
+        particulars: Value,
+        means: Means,
+        error: &RecordError,
+    ) -> Reply {
+        match error {
+            RecordError::Conflict => Reply::conflict(&ruling),
+            _ if acts::may_be_owed(&ruling) => {
+                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
+                let writes = acts::owed(&means);
+                acts::deny(self.ledger.owe(ruling, particulars, writes), request, means)
+            }
+            RecordError::Full(_) => Reply::full(&ruling, error),
+            _ => Reply::unrecorded(&ruling, error),
         }
     }
 }
@@ -132,3 +207,6 @@ fn count(ruling: &Ruling) {
         }
     }
 }
+
+/// An account that changes more often while one message is judged is not judged now.
+const MOST_CHANGES: usize = 8;

@@ -6,7 +6,7 @@
 //! | 6 | `doors` |
 //! | 5 | `gate` |
 //! | 4 | `probes`, `acts` |
-//! | 3 | `accounts`, `custody` |
+//! | 3 | `accounts`, `custody`, `transit` |
 //! | 2 | `store`, `net`, `seal` |
 //! | 1 | `clock`, `config` |
 //!
@@ -26,3 +26,4 @@ pub mod probes;
 pub mod sandbox;
 pub mod seal;
 pub mod store;
+pub mod transit;

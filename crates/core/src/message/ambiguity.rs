@@ -66,6 +66,9 @@ pub enum Ambiguity {
     /// A quotation mark without its partner.
     #[error("a quotation mark is not closed")]
     UnclosedQuote,
+    /// A line that ends inside a quoted string or a comment.
+    #[error("a quoted string or a comment is folded: end lines between the words, not in quotes")]
+    FoldedQuote,
     /// A parenthesis without its partner.
     #[error("a parenthesis has no partner")]
     UnclosedComment,
@@ -156,6 +159,7 @@ impl Ambiguity {
             Self::UnquotedSpecial(_) => "unquoted-special",
             Self::Backslash => "backslash",
             Self::UnclosedQuote => "unclosed-quote",
+            Self::FoldedQuote => "folded-quote",
             Self::UnclosedComment => "unclosed-comment",
             Self::UnclosedAngle => "unclosed-angle",
             Self::CommentWithAddress => "comment-with-address",

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use countersign_core::address::Domain;
+use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::ids::AccountId;
 use countersign_core::request::Mode;
 use ipnet::IpNet;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::file::{AccountSpec, Scope};
 use super::pattern::Pattern;
+use super::target::{Blocked, Reach};
 
 /// A customer of the platform.
 #[derive(Debug, Clone)]
@@ -30,15 +31,12 @@ pub struct Account {
     pub networks: Vec<IpNet>,
     pub domains: Vec<OwnedDomain>,
     pub blocked: Option<Blocked>,
+    /// Credentials of it and domains that are blocked, also those that are blocked for everybody.
+    pub blocked_parts: Vec<(Reach, Blocked)>,
+    /// Who is told what happens to it.
+    pub owner_email: Option<EmailAddress>,
     /// When SPF last passed, by author domain.
     pub spf_passed: HashMap<Domain, Timestamp>,
-}
-
-/// Why and since when an account is stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blocked {
-    pub reason: String,
-    pub at: Timestamp,
 }
 
 /// A domain that belongs to an account.
@@ -80,6 +78,8 @@ impl Account {
             networks: vec![],
             domains: vec![],
             blocked: None,
+            blocked_parts: vec![],
+            owner_email: None,
             spf_passed: HashMap::new(),
         }
     }
@@ -100,6 +100,7 @@ impl Account {
             mode: spec.mode,
             upstream: spec.upstream.clone(),
             networks: spec.networks.clone(),
+            owner_email: spec.owner_email.clone(),
             domains: domains.collect(),
             ..Self::unknown(spec.id.clone())
         }
@@ -114,6 +115,15 @@ impl Account {
             .map(|own| json!({ "name": own.domain, "subdomains": own.subdomains, "proved": own.proved }))
             .collect();
         let blocked = self.blocked.as_ref().map(|b| json!({ "reason": b.reason, "at": b.at }));
+        let parts = self.blocked_parts.iter().map(|(reach, b)| {
+            let (scope, subject) = match reach {
+                Reach::Account => ("account", self.id.as_str()),
+                Reach::Domain(domain) => ("domain", domain.as_str()),
+                Reach::Credential(login) => ("credential", login.as_str()),
+            };
+            json!({ "scope": scope, "subject": subject, "reason": b.reason, "at": b.at })
+        });
+        let parts: Vec<Value> = parts.collect();
         json!({
             "id": self.id,
             "name": self.name,
@@ -121,8 +131,10 @@ impl Account {
             "mode": self.own_mode(),
             "upstream": self.upstream,
             "networks": self.networks,
+            "owner_email": self.owner_email,
             "domains": domains,
             "blocked": blocked,
+            "blocked_parts": parts,
         })
     }
 

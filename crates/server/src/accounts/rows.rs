@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use countersign_core::address::Domain;
+use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::ids::AccountId;
 use countersign_core::request::{Gate, Mode};
 use ipnet::IpNet;
@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::account::{Account, Blocked, Credential, OwnedDomain};
+use super::account::{Account, Credential, OwnedDomain};
 use super::file::{AccountSpec, AccountsFile, CredentialKind, Scope};
 use super::pattern::Pattern;
+use super::target::{Blocked, PLATFORM, Reach};
 use crate::store::{Store, StoreError, Value, Write};
 
 /// An account with its domains.
@@ -32,6 +33,7 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
     }
     let reason: Option<String> = row.try_get("blocked_reason")?;
     let at: Option<i64> = row.try_get("blocked_at")?;
+    let owner: Option<String> = row.try_get("owner_email")?;
     Ok(Some(Account {
         id: id.clone(),
         name: row.try_get("name")?,
@@ -41,9 +43,27 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
         upstream: row.try_get("upstream")?,
         networks: networks(&row)?,
         domains: domains.iter().map(domain).collect::<Result<_, _>>()?,
+        blocked_parts: blocked_parts(store, id).await?,
         blocked: at.map(|at| Blocked { reason: reason.unwrap_or_default(), at: time(at) }),
+        owner_email: owner.and_then(|owner| EmailAddress::parse(&owner).ok()),
         spf_passed,
     }))
+}
+
+/// What is blocked of an account, and what is blocked for everybody.
+async fn blocked_parts(store: &Store, id: &AccountId) -> Result<Vec<(Reach, Blocked)>, StoreError> {
+    let rows =
+        sqlx::query("SELECT * FROM blocks WHERE account_id = $1 OR account_id = $2 ORDER BY scope, subject");
+    let rows = rows.bind(id.as_str()).bind(PLATFORM).fetch_all(store.readers()).await?;
+    let part = |row: &SqliteRow| {
+        let subject: String = row.try_get("subject")?;
+        let reach = match row.try_get::<String, _>("scope")?.as_str() {
+            "domain" => Reach::Domain(Domain::parse(&subject).map_err(|error| damaged(&error))?),
+            _ => Reach::Credential(subject),
+        };
+        Ok((reach, Blocked { reason: row.try_get("reason")?, at: time(row.try_get("at_us")?) }))
+    };
+    rows.iter().map(part).collect()
 }
 
 /// A credential by its login.
@@ -212,20 +232,37 @@ fn upsert_credential(account: &AccountSpec, spec: &super::file::CredentialSpec, 
 }
 
 /// Stops an account.
-#[must_use]
-pub fn block(id: &AccountId, reason: &str, at: Timestamp) -> Vec<Write> {
+pub(super) fn block(id: &AccountId, blocked: &Blocked) -> Write {
     let set = "UPDATE accounts SET blocked_reason = $2, blocked_at = $3 WHERE account_id = $1";
-    vec![
-        Write::new(set, vec![Value::text(id.as_str()), Value::text(reason), Value::time(at)]).rows(1),
-        changed(),
-    ]
+    let values = vec![Value::text(id.as_str()), Value::text(&blocked.reason), Value::time(blocked.at)];
+    Write::new(set, values)
 }
 
 /// Lets an account act again.
-#[must_use]
-pub fn unblock(id: &AccountId) -> Vec<Write> {
+pub(super) fn unblock(id: &AccountId) -> Write {
     let set = "UPDATE accounts SET blocked_reason = NULL, blocked_at = NULL WHERE account_id = $1";
-    vec![Write::new(set, vec![Value::text(id.as_str())]).rows(1), changed()]
+    Write::new(set, vec![Value::text(id.as_str())])
+}
+
+/// Stops a credential or a domain of an account.
+pub(super) fn block_part(id: &AccountId, scope: &str, subject: &str, blocked: &Blocked) -> Write {
+    Write::new(
+        "INSERT INTO blocks (account_id, scope, subject, reason, at_us) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (account_id, scope, subject) DO UPDATE SET reason = $4, at_us = $5",
+        vec![
+            Value::text(id.as_str()),
+            Value::text(scope),
+            Value::text(subject),
+            Value::text(&blocked.reason),
+            Value::time(blocked.at),
+        ],
+    )
+}
+
+/// Lets it act again.
+pub(super) fn unblock_part(id: &AccountId, scope: &str, subject: &str) -> Write {
+    let gone = "DELETE FROM blocks WHERE account_id = $1 AND scope = $2 AND subject = $3";
+    Write::new(gone, [id.as_str(), scope, subject].map(Value::text).to_vec())
 }
 
 /// Sets the mode of an account; it wins over what `apply` says.

@@ -9,10 +9,10 @@ use countersign_wire::smtp::path::Path;
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use serde_json::json;
 
-use crate::acts::{Ending, Means, Reply, release};
+use crate::acts::{Ending, Means, Reply, block, release};
 use crate::custody::{self, Held, State};
-use crate::net::{Transaction, Upstream};
-use crate::store::{self, Block, Durable, Ledger, Mismatch, Permit, Recorded, Release, Write};
+use crate::net::{Transaction, Upstream, UpstreamError};
+use crate::store::{self, Durable, Ledger, Mismatch, Permit, Recorded, Release, Write};
 
 /// The rows that change together with the leaf.
 pub(super) fn plan(command: &Command, means: &Means) -> Vec<Write> {
@@ -20,15 +20,17 @@ pub(super) fn plan(command: &Command, means: &Means) -> Vec<Write> {
         (Verb::HeldRelease, Means::Held { held, .. }) => {
             vec![custody::claim(&held.account, held.reference, State::Held, State::Releasing)]
         }
-        (Verb::HeldRefuse, Means::Held { held, .. }) => {
-            vec![custody::end(&held.account, held.reference, State::Held, State::Refused)]
-        }
-        (Verb::HeldExpire, Means::Held { held, .. }) => {
-            vec![custody::end(&held.account, held.reference, State::Held, State::Expired)]
-        }
+        (Verb::HeldRefuse, Means::Held { held, .. }) => ended(held, State::Held, State::Refused),
+        (Verb::HeldExpire, Means::Held { held, .. }) => ended(held, State::Held, State::Expired),
+        (_, Means::Block(change)) => block::plan(change),
         (_, Means::Rows(writes)) => writes.clone(),
         (_, Means::Held { .. } | Means::Letter { .. }) => vec![],
     }
+}
+
+/// The end of a custody, and of the job that waits for it.
+fn ended(held: &Held, from: State, to: State) -> Vec<Write> {
+    vec![custody::end(&held.account, held.reference, from, to), custody::over(&held.account, held.reference)]
 }
 
 /// Carries a command out. What is only rows is done with its leaf; a release goes on to the upstream.
@@ -41,19 +43,24 @@ pub(super) async fn perform(
 ) -> Result<Reply, (Recorded<Durable>, Mismatch)> {
     let about = request.about();
     match (command.verb, &command.message, means) {
-        (Verb::HeldRelease, Some(submission), Means::Held { held, upstream }) => {
+        (Verb::HeldRelease, Some(submission), Means::Held { held, upstream, .. }) => {
             let permit = recorded.permit::<Release>(&about)?;
             Ok(release_held(permit, submission, &held, upstream.as_deref(), ledger).await)
         }
-        (Verb::AccountBlock, _, _) => recorded.permit::<Block>(&about).map(|permit| done(permit.ruling())),
+        (Verb::AccountBlock, _, Means::Block(change)) => {
+            recorded.permit(&about).map(|permit| block::perform(permit, change, Ending::Done))
+        }
+        (Verb::AccountUnblock, _, Means::Block(change)) => {
+            recorded.permit(&about).map(|permit| block::lift(permit, &change))
+        }
         (_, _, _) => recorded.permit::<store::Command>(&about).map(|permit| done(permit.ruling())),
     }
 }
 
-fn done(ruling: &Ruling) -> Reply {
+pub(super) fn done(ruling: &Ruling) -> Reply {
     tracing::info!(actor = ruling.actor(), "ledger.ref" = %ruling.reference(), verb = ruling.action().name(), "done");
     let smtp = SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), "done");
-    Reply { smtp, ruling: ruling.clone(), ending: Ending::Done, outcome: None }
+    Reply::new(ruling, Ending::Done, smtp)
 }
 
 /// Sends held mail. It is held again unless the upstream took it.
@@ -68,25 +75,24 @@ async fn release_held(
     let trace = release::trace_of_held(held, &ruling);
     let sent = match upstream {
         Some(upstream) => match open(submission, upstream).await {
-            Ok(outgoing) => {
-                release::pass_on(permit, &trace, submission, outgoing).await.map_err(|e| e.to_string())
-            }
-            Err(why) => Err(why),
+            Ok(outgoing) => release::pass_on(permit, &trace, submission, outgoing).await.map_err(NotSent::of),
+            Err(why) => Err(NotSent { why, in_doubt: false }),
         },
-        None => Err("the account's upstream is not configured".to_owned()),
+        None => Err(NotSent { why: "the account's upstream is not configured".to_owned(), in_doubt: false }),
     };
-    let (result, says, write) = match &sent {
-        Ok(reply) if reply.is_positive() => (
-            "released",
-            reply.to_string(),
-            custody::end(&held.account, held.reference, State::Releasing, State::Released),
-        ),
-        Ok(reply) => ("held-again", reply.to_string(), back(held)),
-        Err(why) => ("held-again", why.clone(), back(held)),
+    let (result, says, writes) = match &sent {
+        Ok(reply) if reply.is_positive() => {
+            ("released", reply.to_string(), ended(held, State::Releasing, State::Released))
+        }
+        Ok(reply) => ("held-again", reply.to_string(), vec![back(held)]),
+        Err(NotSent { why, in_doubt: true }) => {
+            ("in-doubt", why.clone(), vec![custody::doubt(&held.account, held.reference)])
+        }
+        Err(NotSent { why, in_doubt: false }) => ("held-again", why.clone(), vec![back(held)]),
     };
     let value =
         json!({ "ref": held.reference, "by": ruling.reference(), "result": result, "upstream": says });
-    if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![write]).await {
+    if let Err(error) = ledger.outcome(held.reference, &held.account, value, writes).await {
         tracing::error!(%error, "ledger.ref" = %held.reference, result, "the outcome of a release is not recorded");
     }
     let mut reply = done(&ruling);
@@ -94,6 +100,20 @@ async fn release_held(
         reply.ending = Ending::Upstream(says);
     }
     reply
+}
+
+/// Why held mail was not sent, and whether the upstream may have it all the same.
+struct NotSent {
+    why: String,
+    in_doubt: bool,
+}
+
+impl NotSent {
+    #[expect(clippy::needless_pass_by_value, reason = "it is the end of the error")]
+    fn of(error: UpstreamError) -> Self {
+        let in_doubt = matches!(error, UpstreamError::Closed { in_doubt: true, .. });
+        Self { why: error.to_string(), in_doubt }
+    }
 }
 
 fn back(held: &Held) -> Write {

@@ -6,10 +6,11 @@ use countersign_core::request::Submission;
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use jiff::SignedDuration;
 
-use crate::acts::{Ending, Reply};
+use crate::acts::{Around, Ending, Reply};
 use crate::custody::{self, HeldMail};
 use crate::seal::SealError;
 use crate::store::{Hold, Keys, Permit, Write};
+use crate::transit::Attempt;
 
 /// What sealing needs.
 #[derive(Clone)]
@@ -32,30 +33,37 @@ impl Sealer {
     }
 }
 
-/// The row of mail that we keep.
+/// The rows of mail that we keep.
 pub(super) async fn plan(
     ruling: &Ruling,
     submission: &Submission,
     sealer: &Sealer,
-) -> Result<Write, SealError> {
+    attempt: &Attempt,
+) -> Result<Vec<Write>, SealError> {
     let key = sealer.keys.of(ruling.account()).await?;
     let bytes = submission.message.bytes();
     let plain = HeldMail::encode(&submission.envelope, &submission.credential, bytes);
     let sealed = key.seal(&Sealer::tie(ruling), &plain)?;
     let kept = SignedDuration::from_hours(24 * i64::from(sealer.custody_days));
     let until = ruling.at().checked_add(kept).unwrap_or_else(|_| ruling.at());
-    Ok(custody::insert(ruling, &submission.envelope, bytes.len(), sealed, until))
+    let rows = custody::insert(ruling, &submission.envelope, bytes.len(), sealed, until);
+    Ok(rows.into_iter().chain(attempt.kept(ruling.at())).collect())
 }
 
 /// Says that it waits. The transaction with the upstream ends with the means, unused.
 #[expect(clippy::needless_pass_by_value, reason = "an act uses its permit up")]
-pub(super) fn perform(permit: Permit<Hold>) -> Reply {
+pub(super) fn perform(permit: Permit<Hold>, around: &Around<'_>) -> Reply {
     let ruling = permit.ruling();
     let codes: Vec<&str> = ruling.reasons().iter().map(|cause| cause.code).collect();
     let how = ruling.how().unwrap_or(How::Defer);
     tracing::info!("account.id" = %ruling.account(), "ledger.ref" = %ruling.reference(), how = how.word(), ?codes, "held");
     let mut reply = Reply::of_ruling(ruling, Ending::Stopped);
+    if let Attempt::Repeated(earlier) = &around.attempt {
+        return Reply::repeated(ruling, earlier);
+    }
     if how == How::Custody {
+        reply.passage = around.attempt.passage().cloned();
+        around.attempt.passage().into_iter().for_each(|passage| around.transit.accepted(passage));
         let text = format!("held ref={}", ruling.reference());
         reply.smtp = SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), &text);
     }

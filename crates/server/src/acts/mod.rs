@@ -1,23 +1,36 @@
 //! Acts: what carries a ruling out. Each has two halves: `plan` says what must be durable together with
 //! the leaf, `perform` takes the permit by value. The gate calls both.
 
+mod block;
 mod command;
 mod hold;
 mod means;
+mod notify;
 mod refuse;
 mod release;
 mod reply;
 
+pub use block::Change;
 pub use hold::Sealer;
 pub use means::{Means, RefusedRecipient};
+pub use notify::Notifier;
 pub use reply::{Ending, Outcome, Reply};
 
 use countersign_core::policy::{Decision, How, Ruling};
-use countersign_core::request::{Ask, Request};
+use countersign_core::request::{Action, Ask, Request, Verb};
 use serde_json::{Value, json};
 
 use crate::seal::SealError;
 use crate::store::{Durable, Ledger, Mismatch, Owed, Recorded, Write};
+use crate::transit::{Attempt, Transit};
+
+/// What an act has around it, whatever it does.
+pub struct Around<'a> {
+    pub ledger: &'a Ledger,
+    pub transit: &'a Transit,
+    /// Whether the message was tried before.
+    pub attempt: Attempt,
+}
 
 /// What must be durable together with the leaf.
 ///
@@ -28,12 +41,17 @@ pub async fn plan(
     ruling: &Ruling,
     means: &Means,
     sealer: &Sealer,
+    attempt: &Attempt,
 ) -> Result<Vec<Write>, SealError> {
+    // Of a repetition everything is done already.
+    if matches!(attempt, Attempt::Repeated(_)) {
+        return Ok(vec![]);
+    }
     match (&request.ask, ruling.binding()) {
         (Ask::Send(submission), Decision::Hold) if ruling.how() == Some(How::Custody) => {
-            Ok(vec![hold::plan(ruling, submission, sealer).await?])
+            hold::plan(ruling, submission, sealer, attempt).await
         }
-        (Ask::Send(submission), Decision::Allow) => Ok(release::plan(ruling, submission)),
+        (Ask::Send(submission), Decision::Allow) => Ok(release::plan(ruling, submission, attempt)),
         (Ask::Command(command), Decision::Allow) => Ok(command::plan(command, means)),
         (_, Decision::Hold | Decision::Ask | Decision::Refuse) => Ok(vec![]),
     }
@@ -41,7 +59,7 @@ pub async fn plan(
 
 /// What the ledger keeps beside the ruling: who asked, the envelope, recipients that were refused.
 #[must_use]
-pub fn particulars(request: &Request, means: &Means) -> Value {
+pub fn particulars(request: &Request, means: &Means, attempt: &Attempt) -> Value {
     let envelope = request.submission().map(|submission| &submission.envelope);
     let client = request.submission().map(|submission| {
         let client = &submission.client;
@@ -59,11 +77,18 @@ pub fn particulars(request: &Request, means: &Means) -> Value {
         "message_id": message_id,
         "recipients": means.refused(),
         "command": command,
+        "retry_of": attempt.earlier(),
+        "possible_duplicate": matches!(attempt, Attempt::Doubtful(..)),
     })
 }
 
 /// Carries a recorded ruling out.
-pub async fn perform(recorded: Recorded<Durable>, request: &Request, means: Means, ledger: &Ledger) -> Reply {
+pub async fn perform(
+    recorded: Recorded<Durable>,
+    request: &Request,
+    means: Means,
+    around: Around<'_>,
+) -> Reply {
     let about = request.about();
     let means = match recorded.ruling().binding() {
         Decision::Allow => means,
@@ -71,31 +96,56 @@ pub async fn perform(recorded: Recorded<Durable>, request: &Request, means: Mean
     };
     let carried = match (&request.ask, recorded.ruling().binding()) {
         (_, Decision::Refuse) => recorded.permit(&about).map(refuse::perform),
-        (Ask::Send(_), Decision::Hold | Decision::Ask) => recorded.permit(&about).map(hold::perform),
+        (Ask::Send(_), Decision::Hold | Decision::Ask) => {
+            recorded.permit(&about).map(|permit| hold::perform(permit, &around))
+        }
         (Ask::Send(submission), Decision::Allow) => match recorded.permit(&about) {
-            Ok(permit) => Ok(release::perform(permit, submission, means).await),
+            Ok(permit) => Ok(release::perform(permit, submission, means, &around).await),
             Err(mismatch) => Err(mismatch),
         },
-        (Ask::Command(command), _) => match command::perform(recorded, request, command, means, ledger).await
-        {
-            Ok(reply) => Ok(reply),
-            Err(mismatch) => Err(mismatch),
-        },
+        (Ask::Command(command), _) => {
+            match command::perform(recorded, request, command, means, around.ledger).await {
+                Ok(reply) => Ok(reply),
+                Err(mismatch) => Err(mismatch),
+            }
+        }
     };
     carried.unwrap_or_else(|(recorded, mismatch)| misfit(&recorded, &mismatch))
 }
 
-/// Carries out a refusal that the ledger is owed.
+/// Whether a ruling may go ahead while the ledger cannot write: what refuses, and what blocks.
 #[must_use]
-pub fn deny(owed: Recorded<Owed>, request: &Request) -> Reply {
-    match owed.permit(&request.about()) {
-        Ok(permit) => refuse::perform(permit),
-        Err((owed, mismatch)) => Reply::unrecorded(owed.ruling(), &mismatch.to_string()),
+pub fn may_be_owed(ruling: &Ruling) -> bool {
+    let blocks = ruling.action() == Action::Command(Verb::AccountBlock);
+    ruling.binding() == Decision::Refuse || blocks && ruling.decision() == Decision::Allow
+}
+
+/// The rows that are owed together with the ruling.
+#[must_use]
+pub fn owed(means: &Means) -> Vec<Write> {
+    match means {
+        Means::Block(change) => block::plan(change),
+        Means::Letter { .. } | Means::Held { .. } | Means::Rows(_) => vec![],
+    }
+}
+
+/// Carries out a refusal or a block that the ledger is owed.
+#[must_use]
+pub fn deny(owed: Recorded<Owed>, request: &Request, means: Means) -> Reply {
+    let carried = match means {
+        Means::Block(change) if owed.ruling().binding() != Decision::Refuse => {
+            owed.permit(&request.about()).map(|permit| block::perform(permit, change, Ending::Owed))
+        }
+        _ => owed.permit(&request.about()).map(refuse::perform),
+    };
+    match carried {
+        Ok(reply) => reply,
+        Err((owed, mismatch)) => Reply::unrecorded(owed.ruling(), &mismatch),
     }
 }
 
 /// A permit that does not fit is a fault of ours: nothing is done, and the peer tries again.
 fn misfit(recorded: &Recorded<Durable>, mismatch: &Mismatch) -> Reply {
     tracing::error!(%mismatch, "ledger.ref" = %recorded.ruling().reference(), "an act has no permit");
-    Reply::unrecorded(recorded.ruling(), &mismatch.to_string())
+    Reply::unrecorded(recorded.ruling(), mismatch)
 }

@@ -2,43 +2,78 @@
 //! No permit, no release; the permit is about exactly these octets and these recipients.
 
 use countersign_core::evidence::{Finding, Kind};
+use countersign_core::ids::Ref;
 use countersign_core::policy::Ruling;
 use countersign_core::request::Submission;
 use countersign_wire::header;
 use countersign_wire::limits::Limits;
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::accounts;
-use crate::acts::{Ending, Means, Outcome, Reply};
+use crate::acts::{Around, Ending, Means, Outcome, Reply};
 use crate::custody::Held;
 use crate::net::{Transaction, UpstreamError};
 use crate::store::{Permit, Release, Write};
+use crate::transit::Attempt;
 
-/// What is remembered when a message passes: SPF passed for its author's domain.
-pub(super) fn plan(ruling: &Ruling, submission: &Submission) -> Vec<Write> {
+/// What is remembered when a message passes: that it is on its way, and that SPF passed for its author's
+/// domain.
+pub(super) fn plan(ruling: &Ruling, submission: &Submission, attempt: &Attempt) -> Vec<Write> {
+    attempt.sending(ruling.at()).into_iter().chain(passed_spf(ruling, submission)).collect()
+}
+
+fn passed_spf(ruling: &Ruling, submission: &Submission) -> Option<Write> {
     let passed = |e: &&countersign_core::evidence::Evidence| {
         e.kind == Kind::Spf && e.finding == Finding::Pass && e.value.contains_key("remember")
     };
     match (ruling.evidence().iter().find(passed), submission.message.from()) {
         (Some(_), Ok(mailbox)) => {
-            vec![accounts::passed_spf(ruling.account(), mailbox.address.domain(), ruling.at())]
+            Some(accounts::passed_spf(ruling.account(), mailbox.address.domain(), ruling.at()))
         }
-        _ => vec![],
+        _ => None,
     }
 }
 
 /// Passes the message on through the transaction that its recipients opened.
-pub(super) async fn perform(permit: Permit<Release>, submission: &Submission, means: Means) -> Reply {
+pub(super) async fn perform(
+    permit: Permit<Release>,
+    submission: &Submission,
+    means: Means,
+    around: &Around<'_>,
+) -> Reply {
     let ruling = permit.ruling().clone();
-    let Means::Letter { outgoing: Some(outgoing), .. } = means else {
-        return unreachable(&ruling, "no transaction with the upstream is open");
-    };
-    let trace = trace(&ruling);
-    match pass_on(permit, &trace, submission, outgoing).await {
-        Ok(reply) => heard(&ruling, reply),
-        Err(error) => failed(&ruling, &error),
+    if let Attempt::Repeated(earlier) = &around.attempt {
+        drop(means.abandoned());
+        return Reply::repeated(&ruling, earlier);
     }
+    let Means::Letter { outgoing: Some(outgoing), .. } = means else {
+        return over(failed(&ruling, &no_transaction()), around);
+    };
+    let trace = trace(&ruling, around.attempt.earlier());
+    match pass_on(permit, &trace, submission, outgoing).await {
+        Ok(reply) => over(heard(&ruling, reply), around),
+        Err(error) => over(failed(&ruling, &error), around),
+    }
+}
+
+/// What the end of the sending means for a message that comes again: the upstream has it, or does not; in
+/// doubt it stays as it is.
+fn over(mut reply: Reply, around: &Around<'_>) -> Reply {
+    let (Some(passage), Some(outcome)) = (around.attempt.passage(), &mut reply.outcome) else { return reply };
+    match outcome.value.get("result").and_then(Value::as_str) {
+        Some("sent") => {
+            outcome.writes.push(around.transit.sent(passage));
+            reply.passage = Some(passage.clone());
+        }
+        Some("in-doubt") => {}
+        _ => outcome.writes.push(around.transit.ended(passage)),
+    }
+    reply
+}
+
+fn no_transaction() -> UpstreamError {
+    UpstreamError::Unreachable("no transaction with it is open".to_owned())
 }
 
 /// Sends the octets: trace header, then the message as judged.
@@ -73,22 +108,28 @@ fn without_forged_trace(message: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// `Countersign-Trace` of the interface contract.
-fn trace(ruling: &Ruling) -> String {
+fn trace(ruling: &Ruling, earlier: Option<Ref>) -> String {
     let (gate, decision) = (ruling.gate().name(), ruling.decision().word());
-    let mode = ruling.mode().name();
+    let (reference, mode) = (ruling.reference(), ruling.mode().name());
+    let again = retry_of(earlier);
     format!(
-        "Countersign-Trace: v=1; ref={}; gate={gate}; decision={decision}; mode={mode}\r\n",
-        ruling.reference()
+        "Countersign-Trace: v=1; ref={reference}; gate={gate}; decision={decision}; mode={mode}{again}\r\n"
     )
+}
+
+/// A copy that may be the second one says so.
+fn retry_of(earlier: Option<Ref>) -> String {
+    earlier.map_or_else(String::new, |earlier| format!("; retry-of={earlier}"))
 }
 
 /// The trace of mail that was held: the ref that its sender heard, and the command that released it.
 pub(super) fn trace_of_held(held: &Held, command: &Ruling) -> String {
     format!(
-        "Countersign-Trace: v=1; ref={}; gate={}; decision=hold; mode=enforce; released-by={}\r\n",
+        "Countersign-Trace: v=1; ref={}; gate={}; decision=hold; mode=enforce; released-by={}{}\r\n",
         held.reference,
         held.gate,
         command.reference(),
+        retry_of(held.in_doubt.then_some(held.reference)),
     )
 }
 
@@ -98,7 +139,7 @@ fn heard(ruling: &Ruling, reply: SmtpReply) -> Reply {
     let ending = if reply.is_positive() { Ending::Done } else { Ending::Upstream(reply.to_string()) };
     let outcome = outcome(ruling, result, &reply.to_string());
     tracing::info!("account.id" = %ruling.account(), "ledger.ref" = %ruling.reference(), upstream = %reply, result, "passed on");
-    Reply { smtp: reply, ruling: ruling.clone(), ending, outcome: Some(outcome) }
+    Reply { outcome: Some(outcome), ..Reply::new(ruling, ending, reply) }
 }
 
 fn failed(ruling: &Ruling, error: &UpstreamError) -> Reply {
@@ -113,7 +154,7 @@ fn failed(ruling: &Ruling, error: &UpstreamError) -> Reply {
 fn unreachable(ruling: &Ruling, why: &str) -> Reply {
     let smtp = SmtpReply::new(451, Some(Enhanced::new(4, 4, 1)), UNAVAILABLE)
         .with_line(&format!("ref={}", ruling.reference()));
-    Reply { smtp, ruling: ruling.clone(), ending: Ending::Upstream(why.to_owned()), outcome: None }
+    Reply::new(ruling, Ending::Upstream(why.to_owned()), smtp)
 }
 
 fn outcome(ruling: &Ruling, result: &str, upstream: &str) -> Outcome {

@@ -4,9 +4,10 @@
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::policy::{Cause, Ruling};
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::store::Write;
+use crate::transit::Passage;
 
 /// The last of the five words.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct Reply {
     pub smtp: SmtpReply,
     /// To be recorded after the peer has heard the reply.
     pub outcome: Option<Outcome>,
+    /// What is accepted, until the peer's next command shows that it heard so.
+    pub passage: Option<Passage>,
 }
 
 /// What became of a request.
@@ -23,6 +26,8 @@ pub struct Reply {
 pub enum Ending {
     /// The act was carried out.
     Done,
+    /// It was carried out, and the ledger is owed its entry and rows.
+    Owed,
     /// The ruling stops it.
     Stopped,
     /// Somebody else did it first.
@@ -46,22 +51,49 @@ impl Reply {
     /// A reply of ours that says what the ruling says, with every reason of its weight, and the ref.
     #[must_use]
     pub fn of_ruling(ruling: &Ruling, ending: Ending) -> Self {
-        Self { smtp: spoken(ruling), ruling: ruling.clone(), ending, outcome: None }
+        Self::new(ruling, ending, spoken(ruling))
     }
 
     /// Nothing was done because it could not be recorded: the peer keeps what it has.
     #[must_use]
-    pub fn unrecorded(ruling: &Ruling, why: &str) -> Self {
-        tracing::error!(why, "ledger.ref" = %ruling.reference(), "nothing is done that is not recorded");
+    pub fn unrecorded(ruling: &Ruling, why: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%why, "ledger.ref" = %ruling.reference(), "nothing is done that is not recorded");
         let smtp = SmtpReply::new(451, Some(Enhanced::new(4, 3, 0)), UNRECORDED);
-        Self { smtp, ruling: ruling.clone(), ending: Ending::Unrecorded(why.to_owned()), outcome: None }
+        Self::new(ruling, Ending::Unrecorded(why.to_string()), smtp)
+    }
+
+    /// As [`Reply::unrecorded`], because the disk is full (RFC 5321 4.2.3: "452 Requested action not taken:
+    /// insufficient system storage").
+    #[must_use]
+    pub fn full(ruling: &Ruling, why: &dyn std::fmt::Display) -> Self {
+        let smtp = SmtpReply::new(452, Some(Enhanced::new(4, 3, 1)), FULL);
+        Self { smtp, ..Self::unrecorded(ruling, why) }
+    }
+
+    /// The message was accepted before, and the peer has lost our answer: it hears it again.
+    #[must_use]
+    pub fn repeated(ruling: &Ruling, earlier: &Passage) -> Self {
+        let text = format!("accepted before ref={}", earlier.reference());
+        let smtp = SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), &text);
+        let value =
+            json!({ "ref": ruling.reference(), "result": "repeated", "accepted_as": earlier.reference() });
+        let (reference, account) = (ruling.reference(), ruling.account().clone());
+        let outcome = Outcome { reference, account, value, writes: vec![] };
+        let passage = Some(earlier.clone());
+        Self { outcome: Some(outcome), passage, ..Self::new(ruling, Ending::Done, smtp) }
     }
 
     /// Somebody else did it first.
     #[must_use]
     pub fn conflict(ruling: &Ruling) -> Self {
         let smtp = SmtpReply::new(451, Some(Enhanced::new(4, 3, 0)), "somebody else changed this meanwhile");
-        Self { smtp, ruling: ruling.clone(), ending: Ending::Conflict, outcome: None }
+        Self::new(ruling, Ending::Conflict, smtp)
+    }
+
+    /// Words of an act's own.
+    #[must_use]
+    pub fn new(ruling: &Ruling, ending: Ending, smtp: SmtpReply) -> Self {
+        Self { smtp, ruling: ruling.clone(), ending, outcome: None, passage: None }
     }
 }
 
@@ -91,4 +123,5 @@ fn codes(cause: &Cause) -> (u16, Option<Enhanced>) {
 }
 
 const UNRECORDED: &str = "this cannot be recorded now, so it is not accepted; try again later";
+const FULL: &str = "no room on the disk to keep this, so it is not accepted; try again later";
 const MOST_REASONS: usize = 5;

@@ -71,10 +71,10 @@ impl Running {
         }
         let ledger = house.gate.ledger.clone();
         let owed = Arc::new(move || ledger.owed());
-        let health = Health { store: house.data.store.clone(), owed, metrics: handle };
+        let health = Health { store: house.data.store.clone(), owed, post: house.post(), metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(control::serve(socket, house.control(), stopped.clone()));
-        tasks.spawn(clock::serve(house.control(), stopped.clone()));
+        tasks.spawn(clock::serve(house.clockwork(), stopped.clone()));
         tasks.spawn(watch_changes(Arc::clone(&house), stopped));
         let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
         Ok(Self { ready, house, stop, tasks })

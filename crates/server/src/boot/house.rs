@@ -11,10 +11,11 @@ use countersign_wire::smtp::auth::Credentials;
 use super::data::{Data, DataError};
 use crate::accounts::Directory;
 use crate::accounts::secret::Verifier;
-use crate::acts::Sealer;
+use crate::acts::{Notifier, Sealer};
 use crate::clock::Clock;
 use crate::config::{self, Config, Resolvers, Scheme as UrlScheme, read_auth_file};
 use crate::custody;
+use crate::doors::clock::{Clockwork, Post};
 use crate::doors::control::Control;
 use crate::doors::{Exit, Exits};
 use crate::gate::{Gate, Judge};
@@ -26,6 +27,8 @@ use crate::probes::domain::DomainExists;
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
 use crate::store::{Ledger, StoreError};
+use crate::store::{jobs, outbox};
+use crate::transit::Transit;
 
 /// Everything that doors need.
 pub struct House {
@@ -52,9 +55,14 @@ impl House {
         let data = Data::take(&config, &clock).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function()).await?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
+        let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let directory = Directory::of_store(data.store.clone());
         custody::reconcile(&data.store, &ledger).await?;
-        let gate = Gate::new(judge, ledger, sealer);
+        // The lock of the directory says that nobody else works on these.
+        jobs::reconcile(&data.store, clock.now()).await?;
+        outbox::reconcile(&data.store, clock.now()).await?;
+        let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
+        let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
         Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
     }
 
@@ -91,6 +99,31 @@ impl House {
             keys: self.data.keys.clone(),
             clock: self.clock.clone(),
             exits: self.exits.clone(),
+        }
+    }
+}
+
+impl House {
+    /// What the clock needs.
+    #[must_use]
+    pub fn clockwork(&self) -> Clockwork {
+        let name = format!("{}:{}", self.hostname, std::process::id());
+        Clockwork { control: self.control(), post: self.post(), name }
+    }
+
+    /// What sends our own mail.
+    #[must_use]
+    pub fn post(&self) -> Post {
+        let server = &self.config.server;
+        Post {
+            gate: self.gate.clone(),
+            directory: self.directory.clone(),
+            exits: self.exits.clone(),
+            store: self.data.store.clone(),
+            keys: self.data.keys.clone(),
+            clock: self.clock.clone(),
+            hostname: self.hostname.clone(),
+            sender: server.notice_account.clone().zip(server.notice_from.clone()),
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct Held {
     pub at: Timestamp,
     pub until: Timestamp,
     pub reasons: Vec<String>,
+    /// A release was interrupted: it may have been sent.
+    #[serde(default)]
+    pub in_doubt: bool,
 }
 
 /// Where held mail is on its way.

@@ -5,4 +5,4 @@ mod held;
 mod rows;
 
 pub use held::{Held, HeldMail, State};
-pub use rows::{claim, count, due, end, insert, list, load, reconcile};
+pub use rows::{EXPIRE, claim, count, doubt, end, insert, keep_until, list, load, over, reconcile};

@@ -9,11 +9,24 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::held::{Held, State};
+use crate::store::jobs;
 use crate::store::{Ledger, Store, StoreError, Value, Write};
 
-/// The row of mail that is to be held: durable in the same transaction as its leaf.
+/// The rows of mail that is to be held: durable in the same transaction as its leaf. One is the job that
+/// ends the custody.
 #[must_use]
-pub fn insert(ruling: &Ruling, envelope: &Envelope, size: usize, sealed: Vec<u8>, until: Timestamp) -> Write {
+pub fn insert(
+    ruling: &Ruling,
+    envelope: &Envelope,
+    size: usize,
+    sealed: Vec<u8>,
+    until: Timestamp,
+) -> Vec<Write> {
+    let job = jobs::put(ruling.account(), EXPIRE, ruling.reference().as_str(), until);
+    vec![row(ruling, envelope, size, sealed, until), job]
+}
+
+fn row(ruling: &Ruling, envelope: &Envelope, size: usize, sealed: Vec<u8>, until: Timestamp) -> Write {
     let codes: Vec<&str> = ruling.reasons().iter().map(|cause| cause.code).collect();
     let mail_from = envelope.mail_from.as_ref().map_or_else(|| "<>".to_owned(), ToString::to_string);
     Write::new(
@@ -49,6 +62,29 @@ pub fn end(account: &AccountId, reference: Ref, from: State, to: State) -> Write
     moved(statement, account, reference, from, to)
 }
 
+/// Custody has ended: the job that would end it has nothing left to do.
+#[must_use]
+pub fn over(account: &AccountId, reference: Ref) -> Write {
+    jobs::done(account, EXPIRE, reference.as_str())
+}
+
+/// No custody of an account ends before a time.
+#[must_use]
+pub fn keep_until(account: &AccountId, time: Timestamp) -> Vec<Write> {
+    let statement =
+        "UPDATE held SET until_us = $2 WHERE account_id = $1 AND state = 'held' AND until_us < $2";
+    let values = vec![Value::text(account.as_str()), Value::time(time)];
+    vec![Write::new(statement, values), jobs::not_before(account, EXPIRE, time)]
+}
+
+/// A release that was interrupted: the mail is held again, and may have been sent.
+#[must_use]
+pub fn doubt(account: &AccountId, reference: Ref) -> Write {
+    let statement =
+        "UPDATE held SET state = $3, in_doubt = 1 WHERE account_id = $1 AND ref = $2 AND state = $4";
+    moved(statement, account, reference, State::Releasing, State::Held)
+}
+
 fn moved(statement: &'static str, account: &AccountId, reference: Ref, from: State, to: State) -> Write {
     let words = [account.as_str(), reference.as_str(), to.word(), from.word()];
     Write::new(statement, words.map(Value::text).to_vec()).rows(1)
@@ -60,26 +96,13 @@ fn moved(statement: &'static str, account: &AccountId, reference: Ref, from: Sta
 /// When the store cannot be read.
 pub async fn list(store: &Store, state: Option<State>, limit: u32) -> Result<Vec<Held>, StoreError> {
     let rows = sqlx::query(
-        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, at_us, until_us FROM held \
+        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us FROM held \
          WHERE $1 = '' OR state = $1 ORDER BY at_us DESC LIMIT $2",
     )
     .bind(state.map_or("", State::word))
     .bind(i64::from(limit))
     .fetch_all(store.readers())
     .await?;
-    rows.iter().map(held).collect()
-}
-
-/// Held mail whose time is over.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn due(store: &Store, now: Timestamp) -> Result<Vec<Held>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, at_us, until_us FROM held \
-         WHERE state = 'held' AND until_us <= $1 ORDER BY until_us LIMIT 1000",
-    );
-    let rows = rows.bind(now.as_microsecond()).fetch_all(store.readers()).await?;
     rows.iter().map(held).collect()
 }
 
@@ -101,7 +124,7 @@ pub async fn count(store: &Store) -> Result<u32, StoreError> {
 pub async fn reconcile(store: &Store, ledger: &Ledger) -> Result<(), StoreError> {
     for held in list(store, Some(State::Releasing), u32::MAX).await? {
         let value = json!({ "ref": held.reference, "result": "held-again", "upstream": "the release was interrupted: it may have been sent" });
-        let back = claim(&held.account, held.reference, State::Releasing, State::Held);
+        let back = doubt(&held.account, held.reference);
         if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![back]).await {
             tracing::error!(%error, "ledger.ref" = %held.reference, "an interrupted release is not reconciled");
         }
@@ -115,7 +138,7 @@ pub async fn reconcile(store: &Store, ledger: &Ledger) -> Result<(), StoreError>
 /// When the store cannot be read.
 pub async fn load(store: &Store, reference: Ref) -> Result<Option<(Held, Option<Vec<u8>>)>, StoreError> {
     let row = sqlx::query(
-        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, at_us, until_us, sealed \
+        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us, sealed \
          FROM held WHERE ref = $1",
     )
     .bind(reference.as_str())
@@ -141,5 +164,9 @@ fn held(row: &SqliteRow) -> Result<Held, StoreError> {
         at: time("at_us")?,
         until: time("until_us")?,
         reasons: serde_json::from_str(&text("reasons")?).unwrap_or_default(),
+        in_doubt: row.try_get::<i64, _>("in_doubt")? != 0,
     })
 }
+
+/// The kind of the jobs that end custody.
+pub const EXPIRE: &str = "held-expire";

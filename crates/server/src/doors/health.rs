@@ -14,7 +14,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::custody;
-use crate::store::Store;
+use crate::store::{Store, StoreError, jobs, outbox};
+
+use super::clock::Post;
 
 /// What the door shows.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ pub struct Health {
     pub store: Store,
     /// Rulings that went ahead and are owed to the ledger.
     pub owed: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// What sends our own mail.
+    pub post: Post,
     pub metrics: PrometheusHandle,
 }
 
@@ -41,16 +45,30 @@ pub async fn serve(listener: TcpListener, health: Health, mut stop: watch::Recei
     }
 }
 
-/// Ready when the store answers; what is owed is told, it does not stop the work.
+/// Ready when the store answers; what is owed or waits is told, it does not stop the work.
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
     let owed = (health.owed)();
-    match custody::count(&health.store).await {
-        Ok(held) => (StatusCode::OK, Json(json!({ "ready": true, "held": held, "owed": owed }))),
+    match counted(&health).await {
+        Ok([held, jobs, notices]) => {
+            let body = json!({ "ready": true, "held": held, "owed": owed, "jobs": jobs, "notices": notices });
+            (StatusCode::OK, Json(body))
+        }
         Err(error) => {
             let body = json!({ "ready": false, "owed": owed, "why": error.to_string() });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body))
         }
     }
+}
+
+/// What is held, what waits for its time, and whether our own mail leaves.
+async fn counted(health: &Health) -> Result<[Value; 3], StoreError> {
+    let held = custody::count(&health.store).await?;
+    let backlog = jobs::backlog(&health.store).await?;
+    let outbox = outbox::fullness(&health.store).await?;
+    let jobs = json!({ "waiting": backlog.waiting, "failing": backlog.failing });
+    let why = health.post.obstacle().await;
+    let notices = json!({ "waiting": outbox.waiting, "failed": outbox.failed, "why": why });
+    Ok([held.into(), jobs, notices])
 }
 
 async fn metrics(State(health): State<Health>) -> String {

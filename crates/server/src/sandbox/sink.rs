@@ -194,6 +194,11 @@ impl Sink {
         lock(&self.state.faults).push(Fault { on, act, once: true });
     }
 
+    /// How many faults have not struck yet, or will strike always.
+    pub fn faults_left(&self) -> usize {
+        lock(&self.state.faults).len()
+    }
+
     pub fn clear_faults(&self) {
         lock(&self.state.faults).clear();
     }

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnectionMetadata;
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
 use super::migrations;
 
@@ -34,7 +37,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", "16000")
             .pragma("cache_size", "-65536");
-        let writer = pool(1).connect_with(options).await.map_err(failed)?;
+        let writer = pool(1).before_acquire(unentangled).connect_with(options).await.map_err(failed)?;
         let migrated = migrations::sqlite().run(&writer).await;
         migrated.map_err(|cause| StoreError::Migrate { path: path.to_owned(), cause: cause.to_string() })?;
         let readers = readers(path).await.map_err(failed)?;
@@ -107,6 +110,16 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// After a failed COMMIT SQLite may have ended the transaction or not, and the driver counts on that it has
+/// not. Such a connection is closed, and the next one reads from the disk what is there.
+fn unentangled(
+    connection: &mut SqliteConnection,
+    _: PoolConnectionMetadata,
+) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
+    let clean = !connection.is_in_transaction();
+    Box::pin(async move { Ok(clean) })
+}
+
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
@@ -117,6 +130,18 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 
 async fn readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     pool(READERS).connect_with(options(path).read_only(true)).await
+}
+
+impl StoreError {
+    /// Whether there is no room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        const FULL: i32 = 13;
+        let Self::Statement(error) = self else { return false };
+        let code = error.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
+        // The low octet of an extended result code is the primary one.
+        code.is_some_and(|code| code & 0xff == FULL)
+    }
 }
 
 /// Why the store cannot be used.

@@ -11,6 +11,8 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (1, "ledger", include_str!("../../../../migrations/sqlite/0001_ledger.sql")),
     (2, "accounts", include_str!("../../../../migrations/sqlite/0002_accounts.sql")),
     (3, "custody", include_str!("../../../../migrations/sqlite/0003_custody.sql")),
+    (4, "transit", include_str!("../../../../migrations/sqlite/0004_transit.sql")),
+    (5, "clock", include_str!("../../../../migrations/sqlite/0005_clock.sql")),
 ];
 
 pub(super) fn sqlite() -> Migrator {

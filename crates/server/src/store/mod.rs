@@ -1,12 +1,17 @@
 //! The store: the database, what is written to it, and the ledger.
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
+mod bell;
 mod db;
+pub mod jobs;
 mod keys;
+pub mod lease;
 pub mod ledger;
 mod migrations;
+pub mod outbox;
 mod write;
 
+pub use bell::{Bell, Listener};
 pub use db::{Store, StoreError};
 pub use keys::{AccountKey, Keys};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};

@@ -1,6 +1,11 @@
 //! A write: one statement of ours and its values, as data.
 //! Rooms and acts plan them; the committer runs them in the transaction of the ruling they belong to.
 
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments};
+
+use super::{Store, StoreError};
+
 /// One statement that belongs to a ruling or an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
@@ -24,6 +29,29 @@ impl Write {
     pub fn rows(mut self, rows: u64) -> Self {
         self.rows = Some(rows);
         self
+    }
+
+    fn query(&self) -> Query<'_, Sqlite, SqliteArguments> {
+        self.values.iter().fold(sqlx::query(self.statement), |query, value| match value {
+            Value::Text(text) => query.bind(text.as_str()),
+            Value::Int(number) => query.bind(*number),
+            Value::Blob(octets) => query.bind(octets.as_slice()),
+            Value::Null => query.bind(None::<i64>),
+        })
+    }
+}
+
+impl Store {
+    /// Runs writes that belong to no ruling: they say how far we are, not what was decided.
+    ///
+    /// # Errors
+    /// When one cannot be written; then none is.
+    pub async fn change(&self, writes: &[Write]) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        for write in writes {
+            write.query().execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 }
 

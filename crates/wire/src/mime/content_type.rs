@@ -12,6 +12,10 @@ pub(super) struct ContentType<'a> {
     pub(super) two_boundaries: bool,
     /// `boundary*`, `boundary*0` ...: RFC 2231.
     pub(super) in_pieces: bool,
+    /// The type or a parameter is none (RFC 2045 5.1): where the boundary stands, each reader guesses.
+    pub(super) malformed: bool,
+    /// Two `charset` parameters that differ.
+    pub(super) two_charsets: bool,
 }
 
 /// What an entity contains.
@@ -23,6 +27,8 @@ pub(super) enum Kind {
         digest: bool,
     },
     Message,
+    /// RFC 2046 5.2.2: a fragment of a message.
+    Partial,
 }
 
 /// A boundary without its quotes.
@@ -38,15 +44,26 @@ impl<'a> ContentType<'a> {
     pub(super) fn read(value: &'a [u8]) -> Self {
         let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
         let (kind, parameters) = value.split_at_checked(end).unwrap_or((value, &[]));
-        let mut found =
-            Self { kind: Kind::read(kind), boundary: None, two_boundaries: false, in_pieces: false };
+        let mut found = Self {
+            kind: Kind::read(kind),
+            boundary: None,
+            two_boundaries: false,
+            in_pieces: false,
+            malformed: !is_type(kind),
+            two_charsets: false,
+        };
+        let mut charset: Option<Boundary<'_>> = None;
         let mut rest = parameters;
         while let Some((name, value, after)) = parameter(rest) {
+            found.malformed |= !is_token(name) || value.odd || is_parameter(&value);
             if name.eq_ignore_ascii_case(b"boundary") {
                 found.two_boundaries |= found.boundary.is_some();
                 found.boundary.get_or_insert(value);
             } else if starts_with(name, b"boundary*") {
                 found.in_pieces = true;
+            } else if name.eq_ignore_ascii_case(b"charset") {
+                let first = charset.get_or_insert_with(|| value.clone());
+                found.two_charsets |= !first.text.eq_ignore_ascii_case(&value.text);
             }
             rest = after;
         }
@@ -58,10 +75,13 @@ impl<'a> ContentType<'a> {
 impl Kind {
     fn read(value: &[u8]) -> Self {
         let name = without_comments(value);
-        if starts_with(&name, b"multipart/") {
+        // `multipart` and `"multipart/mixed` are no types, and some readers follow their boundary all the same.
+        if name.windows(9).any(|part| part.eq_ignore_ascii_case(b"multipart")) {
             Self::Multipart { digest: name.eq_ignore_ascii_case(b"multipart/digest") }
         } else if MESSAGES.iter().any(|message| name.eq_ignore_ascii_case(message)) {
             Self::Message
+        } else if name.eq_ignore_ascii_case(b"message/partial") {
+            Self::Partial
         } else {
             Self::Leaf
         }
@@ -69,7 +89,7 @@ impl Kind {
 }
 
 /// Types and subtypes are short: what is longer than [`LONGEST_NAME`] is none of ours.
-fn without_comments(value: &[u8]) -> Vec<u8> {
+pub(super) fn without_comments(value: &[u8]) -> Vec<u8> {
     let mut depth = 0_usize;
     let visible = value.iter().copied().filter(|byte| match byte {
         b'(' => {
@@ -83,6 +103,23 @@ fn without_comments(value: &[u8]) -> Vec<u8> {
         _ => depth == 0 && !byte.is_ascii_whitespace(),
     });
     visible.take(LONGEST_NAME).collect()
+}
+
+/// RFC 2045 5.1: `"Content-Type" ":" type "/" subtype`, both tokens.
+fn is_type(value: &[u8]) -> bool {
+    let name = without_comments(value);
+    let mut parts = name.split(|b| *b == b'/');
+    parts.next().is_some_and(is_token) && parts.next().is_some_and(is_token) && parts.next().is_none()
+}
+
+fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(b))
+}
+
+/// `a=` and `boundary=b` on the next line: to some readers the first is empty and the second a parameter.
+fn is_parameter(value: &Boundary<'_>) -> bool {
+    let assigns = |text: &[u8]| text.windows(9).any(|part| part.eq_ignore_ascii_case(b"boundary="));
+    matches!(value.text, Cow::Borrowed(text) if assigns(text))
 }
 
 fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
@@ -118,7 +155,7 @@ fn bare(text: &[u8]) -> (Boundary<'_>, &[u8]) {
 /// From behind the opening quote; a missing closing quote is odd.
 fn quoted(text: &[u8]) -> (Boundary<'_>, &[u8]) {
     let mut value = Vec::new();
-    let mut escapes = false;
+    let mut odd = false;
     let mut rest = text;
     let closed = loop {
         rest = match rest {
@@ -128,21 +165,27 @@ fn quoted(text: &[u8]) -> (Boundary<'_>, &[u8]) {
                 break true;
             }
             [b'\\', byte, after @ ..] => {
-                escapes = true;
+                odd = true;
                 value.push(*byte);
                 after
             }
-            [b'\r' | b'\n', after @ ..] => after,
+            [b'\r' | b'\n', after @ ..] => {
+                odd = true;
+                after
+            }
             [byte, after @ ..] => {
+                odd |= !(byte.is_ascii_graphic() || *byte == b' ');
                 value.push(*byte);
                 after
             }
         };
     };
     let (junk, rest) = to_semicolon(rest);
-    // RFC 2046 5.1.1: a boundary does not end with white space.
+    // RFC 2046 5.1.1: a boundary "MUST NOT end with white space": some readers cut it off, some do not.
+    odd |= value.last().is_some_and(u8::is_ascii_whitespace);
     value.truncate(value.trim_ascii_end().len());
-    (Boundary { text: Cow::Owned(value), odd: !closed || junk || escapes }, rest)
+    odd |= value.starts_with(b"=?") && value.ends_with(b"?=");
+    (Boundary { text: Cow::Owned(value), odd: odd || !closed || junk }, rest)
 }
 
 /// Skips what stands between a value and the next semicolon; whether that is more than CFWS.
@@ -161,6 +204,28 @@ const LONGEST_NAME: usize = 64;
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_boundary_that_only_lenient_readers_find_is_told() {
+        let malformed = |value: &str| ContentType::read(value.as_bytes()).malformed;
+        for value in [
+            "multipart/mixed;\" boundary = b",
+            "multipart/mixed; x\r\n\tboundary=b",
+            "multipart/mixed; boundary=\"\"b",
+            "multipart/mixed:\r\n\tboundary=b",
+            "multipart/mixed; x=\r\n\tboundary=b",
+            "multipart/mixed; =x\r\n\tboundary=b",
+            "multipart/mi\"xed; boundary=\"multipart/mixed; boundary=b\"",
+            "multipart; boundary=b",
+            "\"multipart/mixed; boundary=b",
+        ] {
+            assert!(malformed(value), "{value}");
+            let kind = ContentType::read(value.as_bytes()).kind;
+            assert_eq!(kind, Kind::Multipart { digest: false }, "{value}");
+        }
+        assert!(!malformed("multipart/mixed (a); x-boundary=b; charset; boundary=----=_c; "));
+        assert!(!malformed("multipart/mixed; name=\"a boundary=b\"; boundary=boundary"));
+    }
+
     fn boundary(value: &str) -> Option<String> {
         let found = ContentType::read(value.as_bytes());
         found.boundary.map(|b| String::from_utf8_lossy(&b.text).into_owned())
@@ -172,11 +237,13 @@ mod tests {
             ("text/plain", Kind::Leaf),
             ("", Kind::Leaf),
             ("MULTIPART/Mixed; boundary=a", Kind::Multipart { digest: false }),
-            (" multipart(;)/(x) digest", Kind::Leaf),
+            (" multipart(;)/(x) digest", Kind::Multipart { digest: false }),
             (" multipart (x) / digest", Kind::Multipart { digest: true }),
             ("Message/RFC822", Kind::Message),
             ("message/global; charset=utf-8", Kind::Message),
             ("message/delivery-status", Kind::Leaf),
+            ("message/external-body; access-type=url", Kind::Leaf),
+            ("Message/Partial; id=a; number=1; total=1", Kind::Partial),
         ] {
             assert_eq!(ContentType::read(value.as_bytes()).kind, kind, "{value}");
         }
@@ -204,6 +271,11 @@ mod tests {
         assert!(odd("multipart/mixed; boundary=\"a"));
         assert!(odd("multipart/mixed; boundary=a b"));
         assert!(odd("multipart/mixed; boundary=\"a\\b\""));
+        assert!(odd("multipart/mixed; boundary=\"a \""));
+        assert!(odd("multipart/mixed; boundary=\"a\r\n b\""));
+        assert!(odd("multipart/mixed; boundary=\"a\tb\""));
+        assert!(odd("multipart/mixed; boundary=\"é\""));
+        assert!(odd("multipart/mixed; boundary=\"=?utf-8?q?a?=\""));
         assert!(!odd("multipart/mixed; boundary=a (comment); x=y"));
         assert!(ContentType::read(b"multipart/mixed; boundary=a; BOUNDARY=b").two_boundaries);
         assert!(ContentType::read(b"multipart/mixed; boundary*0=a; boundary*1=b").in_pieces);

@@ -48,8 +48,8 @@ pub(super) async fn release(
     let message = open(&control, &held, sealed).await?;
     let account = control.directory.account(&held.account).await.map_err(Problem::of)?;
     let upstream = control.exits.of(&account).map(|exit| Arc::clone(&exit.upstream));
-    let order = order(peer, Verb::HeldRelease, &held, Some(message));
-    let reply = control.order(order, Means::Held { held, upstream }).await?;
+    let order = order(peer.0, Verb::HeldRelease, &held, Some(message));
+    let reply = control.order(order, Means::Held { held, upstream, mail: None }).await?;
     answer(&reply)
 }
 
@@ -58,33 +58,36 @@ pub(super) async fn refuse(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(reference): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let (held, _) = find(&control, &reference).await?;
-    let order = order(peer, Verb::HeldRefuse, &held, None);
-    let reply = control.order(order, Means::Held { held, upstream: None }).await?;
+    let (held, sealed) = find(&control, &reference).await?;
+    let order = order(peer.0, Verb::HeldRefuse, &held, None);
+    let means = control.means_of(held, sealed).await;
+    let reply = control.order(order, means).await?;
     answer(&reply)
 }
 
 impl Control {
-    /// Ends the custody of mail whose time is over. Each is a request of the clock.
-    pub async fn expire_due(&self) {
-        let due = match custody::due(&self.store, self.clock.now()).await {
-            Ok(due) => due,
-            Err(error) => return tracing::error!(%error, "held mail that is due cannot be read"),
-        };
-        for held in due {
-            let reference = held.reference;
-            let order = order(Peer(Actor::Clock), Verb::HeldExpire, &held, None);
-            let ended = self.order(order, Means::Held { held, upstream: None }).await;
-            if let Err(problem) = ended.and_then(|reply| answer(&reply)) {
-                tracing::error!(why = problem.detail(), "ledger.ref" = %reference, "custody does not end");
+    /// What ending a custody needs beside its row.
+    pub(in crate::doors) async fn means_of(&self, held: Held, sealed: Option<Vec<u8>>) -> Means {
+        let mail = match unseal(self, &held, sealed).await {
+            Ok(mail) => Some(Box::new(mail)),
+            Err(problem) => {
+                tracing::warn!(why = problem.detail(), "ledger.ref" = %held.reference, "nobody can be told");
+                None
             }
-        }
+        };
+        Means::Held { held, upstream: None, mail }
     }
 }
 
-fn order(peer: Peer, verb: Verb, held: &Held, message: Option<Box<Submission>>) -> Order {
+/// A command about held mail.
+pub(in crate::doors) fn order(
+    actor: Actor,
+    verb: Verb,
+    held: &Held,
+    message: Option<Box<Submission>>,
+) -> Order {
     let object = held.reference.to_string();
-    Order { actor: peer.0, verb, object, arguments: Value::Null, message, account: held.account.clone() }
+    Order { actor, verb, object, arguments: Value::Null, message, account: held.account.clone() }
 }
 
 async fn find(control: &Control, reference: &str) -> Result<(Held, Option<Vec<u8>>), Problem> {
@@ -94,6 +97,17 @@ async fn find(control: &Control, reference: &str) -> Result<(Held, Option<Vec<u8
 }
 
 async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<Box<Submission>, Problem> {
+    let mail = unseal(control, held, sealed).await?;
+    Ok(Box::new(Submission {
+        credential: mail.credential,
+        client: Client::default(),
+        envelope: mail.envelope,
+        // It was within the limits when it came; they may have changed since.
+        message: Arc::new(Message::read(Bytes::from(mail.bytes), &Limits::default())),
+    }))
+}
+
+async fn unseal(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<HeldMail, Problem> {
     let gone = || {
         Problem::over(&format!(
             "the mail of `{}` is no longer here: it is {}",
@@ -105,14 +119,7 @@ async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result
     let key = control.keys.of(&held.account).await.map_err(Problem::of)?;
     let tie = Sealer::tie_of(held.account.as_str(), held.reference.as_str());
     let plain = key.open(&tie, &sealed).map_err(Problem::of)?;
-    let mail = HeldMail::decode(&plain).ok_or_else(|| Problem::of("the sealed mail is damaged"))?;
-    Ok(Box::new(Submission {
-        credential: mail.credential,
-        client: Client::default(),
-        envelope: mail.envelope,
-        // It was within the limits when it came; they may have changed since.
-        message: Arc::new(Message::read(Bytes::from(mail.bytes), &Limits::default())),
-    }))
+    HeldMail::decode(&plain).ok_or_else(|| Problem::of("the sealed mail is damaged"))
 }
 
 const MOST: u32 = 10_000;

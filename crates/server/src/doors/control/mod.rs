@@ -2,7 +2,7 @@
 //! Who opens the socket is known by its peer credentials and is the actor of every command.
 
 mod accounts;
-mod held;
+pub(super) mod held;
 mod problem;
 mod rulings;
 
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
-use crate::accounts::{Account, Directory};
+use crate::accounts::{Account, Directory, PLATFORM};
 use crate::acts::{Ending, Means, Reply};
 use crate::clock::{Clock, draw_ref};
 use crate::doors::Exits;
@@ -84,7 +84,7 @@ fn routes(control: Control) -> Router {
 }
 
 /// A command on its way to the gate.
-struct Order {
+pub(super) struct Order {
     actor: Actor,
     verb: Verb,
     object: String,
@@ -95,7 +95,7 @@ struct Order {
 
 impl Control {
     /// Gives a command to the gate.
-    async fn order(&self, order: Order, means: Means) -> Result<Reply, Problem> {
+    pub(super) async fn order(&self, order: Order, means: Means) -> Result<Reply, Problem> {
         let account = match self.directory.account(&order.account).await {
             Ok(account) => account,
             // A command about the platform, or about an account that is only being made.
@@ -125,15 +125,13 @@ impl Control {
 fn answer(reply: &Reply) -> Result<axum::Json<Value>, Problem> {
     match &reply.ending {
         Ending::Done => Ok(axum::Json(json!({ "done": true, "ruling": reply.ruling }))),
+        Ending::Owed => Ok(axum::Json(json!({ "done": true, "owed": true, "ruling": reply.ruling }))),
         Ending::Stopped => Err(Problem::not_permitted(&reply.ruling)),
         Ending::Conflict => Err(Problem::conflict(&reply.ruling)),
         Ending::Unrecorded(why) => Err(Problem::unavailable("ledger-unavailable", why)),
         Ending::Upstream(why) => Err(Problem::unavailable("upstream-unavailable", why)),
     }
 }
-
-/// The account that stands for the platform itself, in commands that are about none.
-pub const PLATFORM: &str = "platform";
 
 fn platform() -> Result<AccountId, Problem> {
     AccountId::parse(PLATFORM).map_err(Problem::of)

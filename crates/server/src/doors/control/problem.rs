@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// An error of a command.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(in crate::doors) struct Problem {
     status: StatusCode,
     body: Value,
 }
@@ -57,7 +57,7 @@ impl Problem {
     }
 
     /// The sentence.
-    pub(super) fn detail(&self) -> String {
+    pub(in crate::doors) fn detail(&self) -> String {
         self.body.get("detail").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 

@@ -22,6 +22,7 @@ use super::auth::SignedIn;
 use super::letter::{Letter, Sending};
 use super::lines::{Line, Lines};
 use super::{Door, RelayAccount, Who};
+use crate::transit::Passage;
 
 use receive::Chunks;
 use replies::{
@@ -49,6 +50,8 @@ pub(super) struct Conversation<S> {
     signed_in: Option<SignedIn>,
     letter: Option<Letter>,
     chunks: Option<Chunks>,
+    /// The last message that was accepted, until the client shows that it heard so.
+    unheard: Option<Passage>,
     commands: usize,
     /// RCPT commands of the transaction, whatever became of them.
     recipients: usize,
@@ -83,6 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             signed_in: None,
             letter: None,
             chunks: None,
+            unheard: None,
             commands: 0,
             recipients: 0,
             failures: 0,
@@ -122,12 +126,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             }
             // Nothing is cut off half-way in a write: what waits is written before waiting for the client.
             self.lines.flush_unless_more().await?;
+            // What was sent before our answer went out does not show that it was heard.
+            let answers_us = !self.lines.has_ahead();
             let (most, until) = (self.door.settings.limits.command_line, self.patience());
             let line = tokio::select! {
                 line = self.lines.line(most, until) => line?,
                 Ok(()) = self.peer.stop.changed() => continue,
                 Ok(()) = self.stress.changed() => continue,
             };
+            if answers_us && matches!(line, Line::Text(_) | Line::TooLong | Line::BareLf) {
+                self.unheard.take().into_iter().for_each(|passage| self.door.gate.heard(&passage));
+            }
             // What a command needs lives on the heap, and only while it is carried out.
             let next = Box::pin(self.hear(line)).await?;
             if !matches!(next, Next::Go) {

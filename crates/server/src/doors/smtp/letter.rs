@@ -6,7 +6,7 @@ mod route;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_core::address::EmailAddress;
+use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::message::Message;
 use countersign_core::reason;
@@ -24,6 +24,7 @@ use crate::acts::{Means, Outcome, RefusedRecipient};
 use crate::clock::draw_ref;
 use crate::net::Transaction;
 use crate::probes::Case;
+use crate::transit::Passage;
 
 use route::Refusal;
 
@@ -52,6 +53,19 @@ pub(super) struct Letter {
     /// The upstream has taken a recipient.
     begun: bool,
     refused: Vec<RefusedRecipient>,
+}
+
+/// What the client hears of a letter, and what is to be done after it has.
+pub(super) struct Submitted {
+    pub(super) reply: Reply,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) passage: Option<Passage>,
+}
+
+impl From<Reply> for Submitted {
+    fn from(reply: Reply) -> Self {
+        Self { reply, outcome: None, passage: None }
+    }
 }
 
 /// Whose letter it is.
@@ -116,13 +130,16 @@ impl Letter {
                 return Err(TRY_LATER.reply());
             }
         };
-        let blocked = account.blocked.is_some();
+        let domains: Vec<&Domain> = self.envelope.mail_from.iter().map(EmailAddress::domain).collect();
+        let blocked = account.block_on(&who.login, &domains).map(|(what, _)| what);
         let mode = account.own_mode().or(gate_mode).or(door.settings.mode).unwrap_or_default();
         self.owner = Some(Owner { login: who.login.clone(), account, mode });
-        if blocked {
-            return Err(self.refuse(door, "account-blocked", "").await);
+        match blocked {
+            Some("domain") => Err(self.refuse(door, "domain-blocked", "").await),
+            Some("credential") => Err(self.refuse(door, "credential-blocked", "").await),
+            Some(_) => Err(self.refuse(door, "account-blocked", "").await),
+            None => Ok(self),
         }
-        Ok(self)
     }
 
     /// Adds a recipient: the upstream is asked, and its answer is ours. While it is not known whose letter
@@ -176,12 +193,12 @@ impl Letter {
         door: &Door,
         message: Result<Vec<u8>, DataFault>,
         octets: u64,
-    ) -> (Reply, Option<Outcome>) {
+    ) -> Submitted {
         let bytes = match message {
             Ok(bytes) => Bytes::from(bytes),
             Err(fault) => {
                 let detail = format!("{fault}; {octets} octets came");
-                return (self.refuse(door, code_of(fault), &detail).await, None);
+                return self.refuse(door, code_of(fault), &detail).await.into();
             }
         };
         let bytes = match self.name_owner(door, bytes).await {
@@ -189,16 +206,16 @@ impl Letter {
                 self = letter;
                 bytes
             }
-            Err(reply) => return (reply, None),
+            Err(reply) => return reply.into(),
         };
-        let Some(owner) = self.owner.as_ref() else { return (TRY_LATER.reply(), None) };
+        let Some(owner) = self.owner.as_ref() else { return TRY_LATER.reply().into() };
         // Once more: it may have been blocked meanwhile.
         let account = match door.directory.account(&owner.account.id).await {
             Ok(account) => account,
             Err(error) => {
                 tracing::error!(%error, "account.id" = %owner.account.id, "the account cannot be read");
                 self.stop().await;
-                return (TRY_LATER.reply(), None);
+                return TRY_LATER.reply().into();
             }
         };
         let way = door.exits.of(&owner.account).map(|exit| Arc::clone(&exit.way)).unwrap_or_default();
@@ -206,7 +223,7 @@ impl Letter {
         let means = self.means();
         let case = Case { request: self.into_request(door, message), account, way };
         let reply = door.gate.pass(case, means).await;
-        (reply.smtp, reply.outcome)
+        Submitted { reply: reply.smtp, outcome: reply.outcome, passage: reply.passage }
     }
 
     /// Finds out whose letter it is, if that is still to be done: the field that says so is taken off, so

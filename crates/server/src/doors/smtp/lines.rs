@@ -192,6 +192,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
         self.flush().await
     }
 
+    /// Whether the client has sent something that is not read yet.
+    pub(super) fn has_ahead(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+
     /// Writes what waits, unless the client's next command is here already.
     pub(super) async fn flush_unless_more(&mut self) -> io::Result<()> {
         if self.ahead.contains(&b'\n') { Ok(()) } else { self.flush().await }

@@ -42,16 +42,17 @@ pub(super) async fn append(
     store: &Store,
     tip: &Tip,
     drafts: &[Draft],
+    loose: &[Write],
     now_us: i64,
 ) -> Result<Appended, StoreError> {
     let none = HashSet::new();
-    match attempt(store, tip, drafts, now_us, &none).await {
+    match attempt(store, tip, drafts, loose, now_us, &none).await {
         Err(StoreError::Statement(error)) if is_unique_violation(&error) => {
             // One of them is recorded already, or somebody else wrote: find out which, once.
             let twice = recorded_already(store, drafts).await?;
             match twice.is_empty() {
                 true => Err(error.into()),
-                false => attempt(store, tip, drafts, now_us, &twice).await,
+                false => attempt(store, tip, drafts, loose, now_us, &twice).await,
             }
         }
         other => other,
@@ -62,10 +63,12 @@ async fn attempt(
     store: &Store,
     tip: &Tip,
     drafts: &[Draft],
+    loose: &[Write],
     now_us: i64,
     twice: &HashSet<usize>,
 ) -> Result<Appended, StoreError> {
     let mut transaction = store.begin().await?;
+    along(&mut transaction, loose).await?;
     let mut results = Vec::with_capacity(drafts.len());
     for (number, draft) in drafts.iter().enumerate() {
         results.push(match twice.contains(&number) {
@@ -185,6 +188,20 @@ async fn read_link(
     let seq = u64::try_from(row.try_get::<i64, _>(0)?).map_err(|_| wrong())?;
     let hash = Hash::try_from(row.try_get::<Vec<u8>, _>(1)?).map_err(|_| wrong())?;
     Ok(Some(Link { seq, hash }))
+}
+
+/// Runs the writes that only ride along; one that is wrong in itself is logged, and nobody's commit fails.
+async fn along(connection: &mut SqliteConnection, loose: &[Write]) -> Result<(), StoreError> {
+    for write in loose {
+        match query(write).execute(&mut *connection).await {
+            Ok(_) => {}
+            Err(error) if is_its_own(&error) => {
+                tracing::error!(statement = write.statement, %error, "a row that rides along is not written");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Runs the writes of one draft: all of them or none. The inner result is its own, the outer everybody's.

@@ -1,7 +1,6 @@
 //! The committer: the one task that appends to the ledger.
 //! It takes whatever waits as soon as its last commit is done, so batches form by themselves under load.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::append::append;
 use super::draft::Draft;
 use super::handle::{Clock, RecordError};
+use super::loose::Loose;
 use super::owed::Debts;
 use super::tip::Tip;
 use crate::store::Keys;
@@ -28,6 +28,7 @@ pub(super) struct Committer {
     pub(super) clock: Clock,
     pub(super) inbox: mpsc::Receiver<Waiting>,
     pub(super) debts: Arc<Debts>,
+    pub(super) loose: Arc<Loose>,
     pub(super) tip: Tip,
     /// Whether the last commit failed: then what is durable is not known until the store has been read.
     pub(super) unsure: bool,
@@ -51,6 +52,9 @@ impl Committer {
         if self.debts.count() > 0 {
             self.commit(Vec::new()).await;
         }
+        if let Err(error) = self.append(&[]).await {
+            tracing::warn!(%error, "some rows that were to ride along are not written");
+        }
     }
 
     async fn commit(&mut self, waiting: Vec<Waiting>) {
@@ -73,10 +77,11 @@ impl Committer {
             }
             Err(error) => {
                 tracing::error!(entries = drafts.len(), %error, "the ledger cannot write");
-                let cause = error.to_string();
-                answers
-                    .into_iter()
-                    .for_each(|answer| drop(answer.send(Err(RecordError::Unavailable(cause.clone())))));
+                let cause = match error.is_full() {
+                    true => RecordError::Full(error.to_string()),
+                    false => RecordError::Unavailable(error.to_string()),
+                };
+                answers.into_iter().for_each(|answer| drop(answer.send(Err(cause.clone()))));
             }
         }
     }
@@ -87,13 +92,15 @@ impl Committer {
             self.unsure = false;
         }
         let now_us = (self.clock)().as_microsecond();
-        match append(&self.store, &self.tip, drafts, now_us).await {
+        let loose = self.loose.take();
+        match append(&self.store, &self.tip, drafts, &loose, now_us).await {
             Ok(appended) => {
                 metrics::counter!("countersign_ledger_leaves_total").increment(appended.leaves as u64);
                 Ok(appended.settle(&mut self.tip))
             }
             Err(error) => {
                 self.unsure = true;
+                self.loose.give_back(loose);
                 Err(error)
             }
         }
@@ -113,7 +120,7 @@ impl Committer {
         for debt in self.debts.oldest(BATCH.saturating_sub(drafts.len()).min(BATCH_OWED)) {
             match Draft::ruling(&self.keys, &debt.ruling, debt.extra, true).await {
                 Ok(draft) => {
-                    drafts.push(draft);
+                    drafts.push(Draft { writes: debt.writes, ..draft });
                     numbers.push(debt.number);
                 }
                 Err(error) => {
@@ -128,11 +135,15 @@ impl Committer {
 
     /// What was recorded already is no longer owed either: its first commit was durable after all.
     fn settle(&self, numbers: &[u64], results: Vec<Result<(), RecordError>>) {
-        let paid = numbers
-            .iter()
-            .zip(results)
-            .filter(|(_, result)| matches!(result, Ok(()) | Err(RecordError::Duplicate(_))));
-        self.debts.settle(&paid.map(|(number, _)| *number).collect::<HashSet<u64>>());
+        let is_paid =
+            |result: &Result<(), RecordError>| matches!(result, Ok(()) | Err(RecordError::Duplicate(_)));
+        let (paid, open): (Vec<_>, Vec<_>) =
+            numbers.iter().copied().zip(results).partition(|(_, result)| is_paid(result));
+        for (_, result) in &open {
+            tracing::error!(?result, "the rows of an owed ruling cannot be written and are given up");
+        }
+        self.debts.settle(&paid.into_iter().map(|(number, _)| number).collect());
+        self.debts.strip(&open.into_iter().map(|(number, _)| number).collect());
     }
 }
 

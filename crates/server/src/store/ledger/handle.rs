@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::committer::{BATCH, Committer, Waiting};
 use super::draft::Draft;
+use super::loose::Loose;
 use super::owed::Debts;
 use super::recorded::{Durable, Owed, Recorded};
 use super::tip::Tip;
@@ -26,6 +27,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Ledger {
     keys: Keys,
     debts: Arc<Debts>,
+    loose: Arc<Loose>,
     committer: mpsc::Sender<Waiting>,
 }
 
@@ -35,18 +37,20 @@ impl Ledger {
         let tip = Tip::default().catch_up(&store).await?;
         let (committer, inbox) = mpsc::channel(BATCH);
         let debts = Arc::new(Debts::default());
+        let loose = Arc::new(Loose::default());
         let task = Committer {
             store,
             keys: keys.clone(),
             clock,
             inbox,
             debts: Arc::clone(&debts),
+            loose: Arc::clone(&loose),
             tip,
             unsure: false,
             stuck: false,
         };
         tokio::spawn(task.run());
-        Ok(Self { keys, debts, committer })
+        Ok(Self { keys, debts, loose, committer })
     }
 
     /// Records a ruling together with the writes that belong to it, and returns when both are on disk.
@@ -63,10 +67,10 @@ impl Ledger {
     }
 
     /// Lets a refusal or a block go ahead while the ledger cannot write: remembers the ruling, and appends
-    /// it when the store writes again, marked as owed.
+    /// it when the store writes again, marked as owed, together with its writes.
     #[must_use]
-    pub fn owe(&self, ruling: Ruling, extra: Value) -> Recorded<Owed> {
-        self.debts.add(ruling.clone(), extra);
+    pub fn owe(&self, ruling: Ruling, extra: Value, writes: Vec<Write>) -> Recorded<Owed> {
+        self.debts.add(ruling.clone(), extra, writes);
         Recorded::new(Box::new(ruling))
     }
 
@@ -80,6 +84,12 @@ impl Ledger {
     ) -> Result<(), RecordError> {
         let draft = Draft::outcome(&self.keys, reference, account, value).await?;
         self.commit(Draft { writes, ..draft }).await
+    }
+
+    /// Writes a row with the next commit, whosever it is; lost when the process ends before. For rows whose
+    /// loss costs nothing but work.
+    pub fn later(&self, write: Write) {
+        self.loose.add(write);
     }
 
     /// How many rulings are owed.
@@ -119,6 +129,9 @@ pub enum RecordError {
         /// Why.
         cause: String,
     },
+    /// There is no room on the disk for it.
+    #[error("the ledger cannot write, its disk is full: {0}")]
+    Full(String),
     /// The ledger cannot write now. Should the disk have kept it all the same, a second try is a `Duplicate`.
     #[error("the ledger cannot write: {0}")]
     Unavailable(String),

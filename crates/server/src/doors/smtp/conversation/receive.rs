@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::super::capacity::Share;
-use super::super::letter::Letter;
+use super::super::letter::{Letter, Submitted};
 use super::super::lines::{Received, Trouble, endless};
 use super::super::pace::Pace;
 use super::replies::{CHUNK_TOO_BIG, MAIL_FIRST, NO_ROOM};
@@ -141,15 +141,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             Err(Trouble::Fault(fault)) => (Err(fault), received.octets),
             Ok(message) => (Ok(message), received.octets),
         };
-        let (reply, outcome) = letter.submit(&self.door, message, octets).await;
+        let Submitted { reply, outcome, passage } = letter.submit(&self.door, message, octets).await;
         drop(share);
         self.session.advance(Event::TransactionEnded);
         // A client that sends messages may go on as long as it likes, also when they are refused.
         self.commands = 0;
+        // The upstream has it, whether the client is still there or not.
+        outcome.into_iter().for_each(|outcome| self.door.gate.settle(outcome));
         self.say(&reply).await?;
-        if let Some(outcome) = outcome {
-            self.door.gate.settle(outcome);
-        }
+        self.unheard = passage;
         // The two ends may disagree about where the message stopped.
         Ok(if desynchronised { Next::Close } else { Next::Go })
     }

@@ -1,0 +1,262 @@
+//! Notify: whom a ruling must be told, and what we write to them. Only rows: the clock sends them.
+//! The gate plans them beside the leaf; no notice is ever written about a notice.
+
+mod letter;
+mod report;
+mod text;
+
+use std::net::IpAddr;
+
+use countersign_core::address::{Domain, EmailAddress};
+use countersign_core::message::Message;
+use countersign_core::policy::{Decision, Ruling};
+use countersign_core::reason;
+use countersign_core::request::{Ask, Command, Request, Submission, Verb};
+use countersign_wire::limits::Limits;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use self::letter::Header;
+use self::report::{EXPIRED, REFUSED, Report};
+use self::text::{Words, fill, word};
+use crate::accounts::Account;
+use crate::acts::Means;
+use crate::custody::{Held, HeldMail};
+use crate::seal::SealError;
+use crate::store::lease::later;
+use crate::store::outbox::{self, MailKind, Outgoing};
+use crate::store::{Keys, Write};
+
+/// What writing notices needs.
+#[derive(Clone)]
+pub struct Notifier {
+    pub keys: Keys,
+    /// Our name in reports and Message-IDs.
+    pub hostname: Domain,
+}
+
+/// A mail before it is sealed.
+struct Draft {
+    id: String,
+    kind: MailKind,
+    to: EmailAddress,
+    octets: Vec<u8>,
+    remember_until: Timestamp,
+    at_most: Option<(String, u32)>,
+}
+
+impl Notifier {
+    /// The rows of everything that must be told. What cannot be written down is logged: a notice never
+    /// stops what it is about.
+    pub async fn plan(
+        &self,
+        request: &Request,
+        account: &Account,
+        ruling: &Ruling,
+        means: &Means,
+    ) -> Vec<Write> {
+        let mut rows = Vec::new();
+        for draft in self.drafts(request, account, ruling, means) {
+            let id = draft.id.clone();
+            match self.seal(ruling, draft).await {
+                Ok(row) => rows.push(row),
+                Err(error) => {
+                    tracing::error!(%error, "account.id" = %account.id, id, "a notice cannot be written");
+                }
+            }
+        }
+        rows
+    }
+
+    fn drafts(&self, request: &Request, account: &Account, ruling: &Ruling, means: &Means) -> Vec<Draft> {
+        match (&request.ask, means) {
+            (Ask::Send(submission), _) => self.elsewhere(submission, account, ruling).into_iter().collect(),
+            (Ask::Command(_), _) if ruling.decision() != Decision::Allow => vec![],
+            (Ask::Command(command), Means::Held { held, mail: Some(mail), .. }) => {
+                self.ended(command.verb, account, ruling, held, mail)
+            }
+            (Ask::Command(command), _) => self.standing(command, account, ruling).into_iter().collect(),
+        }
+    }
+
+    async fn seal(&self, ruling: &Ruling, draft: Draft) -> Result<Write, SealError> {
+        let key = self.keys.of(ruling.account()).await?;
+        let sealed = key.seal(&outbox::tie(ruling.account(), &draft.id), &draft.octets)?;
+        let Draft { id, kind, to, remember_until, at_most, .. } = draft;
+        let account = ruling.account().clone();
+        Ok(Outgoing { account, id, kind, to, sealed, at: ruling.at(), remember_until, at_most }.put())
+    }
+
+    /// Somebody who signed in came from a network that is not the account's.
+    fn elsewhere(&self, submission: &Submission, account: &Account, ruling: &Ruling) -> Option<Draft> {
+        ruling.reasons().iter().find(|cause| cause.code == "network-not-yours")?;
+        let ip = submission.client.ip?;
+        let day = ruling.at().to_zoned_datetime(TimeZone::UTC).date();
+        let outcome = match ruling.binding() {
+            Decision::Allow => "This gate only observes, so the mail was let through.",
+            Decision::Ask | Decision::Hold | Decision::Refuse => "The mail was not accepted.",
+        };
+        let mut words = self.words(ruling);
+        words.insert("ip", ip.to_string());
+        words.insert("login", word(&submission.credential));
+        words.insert("outcome", outcome.to_owned());
+        let text = fill(include_str!("../notices/network.txt"), &words);
+        let prefix = format!("network:{day}:");
+        let mut draft = self.notice(account, ruling, format!("{prefix}{}", network_of(ip)), &text)?;
+        draft.remember_until = later(ruling.at(), SignedDuration::from_hours(24));
+        draft.at_most = Some((prefix, MOST_NETWORKS));
+        Some(draft)
+    }
+
+    /// An account was blocked, or is no longer.
+    fn standing(&self, command: &Command, account: &Account, ruling: &Ruling) -> Option<Draft> {
+        let (what, template) = match command.verb {
+            Verb::AccountBlock => ("blocked", include_str!("../notices/blocked.txt")),
+            Verb::AccountUnblock => ("unblocked", include_str!("../notices/unblocked.txt")),
+            _ => return None,
+        };
+        let arguments: serde_json::Value = serde_json::from_str(&command.arguments).unwrap_or_default();
+        let reason = arguments.get("reason").and_then(serde_json::Value::as_str).unwrap_or("none given");
+        let mut words = self.words(ruling);
+        words.insert("reason", word(reason));
+        let text = fill(template, &words);
+        self.notice(account, ruling, outbox::id_about(what, ruling.reference()), &text)
+    }
+
+    /// Held mail will not be sent: its account's owner hears of it, and its sender if that is the account.
+    fn ended(
+        &self,
+        verb: Verb,
+        account: &Account,
+        ruling: &Ruling,
+        held: &Held,
+        mail: &HeldMail,
+    ) -> Vec<Draft> {
+        let (template, status) = match verb {
+            Verb::HeldRefuse => (include_str!("../notices/refused.txt"), REFUSED),
+            Verb::HeldExpire => (include_str!("../notices/expired.txt"), EXPIRED),
+            _ => return vec![],
+        };
+        // RFC 5321 3.6.3: "SMTP servers MUST NOT send notification messages about problems transporting
+        // notification messages."
+        let Some(sender) = mail.envelope.mail_from.as_ref().filter(|_| held.gate == "send") else {
+            return vec![];
+        };
+        let sender = Some(sender).filter(|sender| account.has_proved(sender.domain()));
+        let owner = account.owner_email.as_ref();
+        let mut drafts = Vec::new();
+        for (who, to) in [("owner", owner), ("sender", sender.filter(|sender| owner != Some(*sender)))] {
+            let Some(to) = to.filter(|to| can_be_written(to)) else { continue };
+            let id = format!("dsn:{}:{who}", held.reference);
+            let octets = self.dsn(&id, to, template, status, ruling, held, mail);
+            let (kind, remember_until) = (MailKind::Dsn, Timestamp::UNIX_EPOCH);
+            drafts.push(Draft { id, kind, to: to.clone(), octets, remember_until, at_most: None });
+        }
+        drafts
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is one thing that the report says")]
+    fn dsn(
+        &self,
+        id: &str,
+        to: &EmailAddress,
+        template: &str,
+        status: &'static str,
+        ruling: &Ruling,
+        held: &Held,
+        mail: &HeldMail,
+    ) -> Vec<u8> {
+        let mut words = self.words(ruling);
+        words.insert("held", held.reference.to_string());
+        words.insert("held_at", held.at.to_string());
+        words.insert("recipients", list(mail.envelope.recipients.iter().map(ToString::to_string)));
+        words.insert("reasons", list(held.reasons.iter().map(|code| because(code))));
+        let text = fill(template, &words);
+        let report = Report {
+            hostname: self.hostname.as_str(),
+            reference: held.reference,
+            arrived: held.at,
+            recipients: &mail.envelope.recipients,
+            status,
+        };
+        let message = Message::read(mail.bytes.clone().into(), &Limits::default());
+        let (to, name) = (to.to_string(), self.name(ruling, id));
+        let header = self.header(&to, &text.subject, ruling, &name, "auto-replied");
+        letter::report(&header, &text.body, &report.text(), without_last_line(message.header_bytes()))
+    }
+
+    /// A notice to the owner of an account, if it has one.
+    fn notice(&self, account: &Account, ruling: &Ruling, id: String, text: &text::Text) -> Option<Draft> {
+        let to = account.owner_email.as_ref().filter(|to| can_be_written(to))?;
+        let (address, name) = (to.to_string(), self.name(ruling, &id));
+        let header = self.header(&address, &text.subject, ruling, &name, "auto-generated");
+        let octets = letter::plain(&header, &text.body);
+        let (kind, remember_until) = (MailKind::Notice, Timestamp::UNIX_EPOCH);
+        Some(Draft { id, kind, to: to.clone(), octets, remember_until, at_most: None })
+    }
+
+    fn header<'a>(
+        &'a self,
+        to: &'a str,
+        subject: &'a str,
+        ruling: &Ruling,
+        name: &'a str,
+        automatic: &'static str,
+    ) -> Header<'a> {
+        Header { to, subject, at: ruling.at(), name, hostname: self.hostname.as_str(), automatic }
+    }
+
+    /// The words that every text may use.
+    fn words(&self, ruling: &Ruling) -> Words {
+        Words::from([
+            ("account", ruling.account().to_string()),
+            ("at", ruling.at().to_string()),
+            ("hostname", self.hostname.to_string()),
+            ("ref", ruling.reference().to_string()),
+        ])
+    }
+
+    /// A name that is always the same for a mail, so that one sent twice is recognised, and tells nothing.
+    fn name(&self, ruling: &Ruling, id: &str) -> String {
+        let name = self.keys.pseudonym("message-id", &format!("{} {id}", ruling.account()));
+        name.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+}
+
+/// The header section without the empty line that ends it.
+fn without_last_line(headers: &[u8]) -> &[u8] {
+    match headers.strip_suffix(b"\r\n") {
+        Some(fields) if fields.ends_with(b"\r\n") => fields,
+        _ => headers,
+    }
+}
+
+/// The /24 or /48 of an address.
+fn network_of(ip: IpAddr) -> String {
+    let length = if ip.is_ipv4() { 24 } else { 48 };
+    ipnet::IpNet::new(ip, length).map_or_else(|_| ip.to_string(), |network| network.trunc().to_string())
+}
+
+/// RFC 6531 3.1: an address that is not ASCII needs an upstream with SMTPUTF8. We write none to those yet.
+fn can_be_written(to: &EmailAddress) -> bool {
+    let ascii = to.to_string().is_ascii();
+    if !ascii {
+        tracing::warn!(%to, "a notice is not written: its recipient's address is not ASCII");
+    }
+    ascii
+}
+
+fn because(code: &str) -> String {
+    let remedy = reason::find(code).map_or("ask the operator", |reason| reason.remedy);
+    format!("{code}: {remedy}")
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.map(|item| format!("    {}\n", word(&item))).collect()
+}
+
+/// So many networks an account's owner hears of in a day.
+const MOST_NETWORKS: u32 = 20;
+
+#[cfg(test)]
+mod tests;

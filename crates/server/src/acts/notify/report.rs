@@ -1,0 +1,93 @@
+//! A delivery status notification (RFC 3464): what became of which recipients, in words for machines.
+//! `notify` makes one when held mail is refused or expires.
+
+use std::fmt::Write as _;
+
+use countersign_core::address::EmailAddress;
+use countersign_core::ids::Ref;
+use jiff::Timestamp;
+
+use super::letter::date;
+
+/// What is reported.
+pub(super) struct Report<'a> {
+    pub(super) hostname: &'a str,
+    pub(super) reference: Ref,
+    pub(super) arrived: Timestamp,
+    pub(super) recipients: &'a [EmailAddress],
+    /// RFC 3463.
+    pub(super) status: &'static str,
+}
+
+impl Report<'_> {
+    /// RFC 3464 2.1: fields about the message, an empty line, and fields about each recipient.
+    pub(super) fn text(&self) -> String {
+        let mut out = format!(
+            "Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\nX-Countersign-Ref: {}\r\n",
+            self.hostname,
+            date(self.arrived),
+            self.reference
+        );
+        for recipient in self.recipients {
+            // Writing to a String does not fail.
+            let _done = write!(
+                out,
+                "\r\nFinal-Recipient: {}\r\nAction: failed\r\nStatus: {}\r\n",
+                typed(&recipient.to_string()),
+                self.status
+            );
+        }
+        out
+    }
+}
+
+/// RFC 3464 2.3.2 and, for what is not ASCII, the `utf-8-addr-xtext` of RFC 6533 3.
+fn typed(address: &str) -> String {
+    if address.is_ascii() {
+        return format!("rfc822; {address}");
+    }
+    let mut out = "utf-8; ".to_owned();
+    for character in address.chars() {
+        match character {
+            '\\' | '+' | '=' => push_hex(&mut out, character),
+            _ if character.is_ascii_graphic() => out.push(character),
+            _ => push_hex(&mut out, character),
+        }
+    }
+    out
+}
+
+fn push_hex(out: &mut String, character: char) {
+    // Writing to a String does not fail.
+    let _done = write!(out, "\\x{{{:X}}}", u32::from(character));
+}
+
+/// RFC 3463 3.8: "Delivery not authorized, message refused".
+pub(super) const REFUSED: &str = "5.7.1";
+/// RFC 3463 3.5: "The message was considered too old by the rejecting system".
+pub(super) const EXPIRED: &str = "4.4.7";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3464_2_each_recipient_has_a_group_of_its_own() {
+        let recipients =
+            ["bo@reader.example", "käthe@reader.example"].map(|a| EmailAddress::parse(a).unwrap());
+        let report = Report {
+            hostname: "gate.esp.example",
+            reference: Ref::parse("7Q2K3M9TBC").unwrap(),
+            arrived: "2026-11-24T06:00:00Z".parse().unwrap(),
+            recipients: &recipients,
+            status: REFUSED,
+        };
+        assert_eq!(
+            report.text(),
+            "Reporting-MTA: dns; gate.esp.example\r\nArrival-Date: Tue, 24 Nov 2026 06:00:00 +0000\r\n\
+             X-Countersign-Ref: 7Q2K3M9TBC\r\n\r\nFinal-Recipient: rfc822; bo@reader.example\r\nAction: failed\r\n\
+             Status: 5.7.1\r\n\r\nFinal-Recipient: utf-8; k\\x{E4}the@reader.example\r\nAction: failed\r\n\
+             Status: 5.7.1\r\n"
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! Custody ends: held mail whose time is over is a request of the clock to expire it.
+//! While its account is blocked nothing expires: blocking deletes nothing.
+
+use countersign_core::ids::Ref;
+use countersign_core::request::{Actor, Verb};
+use jiff::SignedDuration;
+
+use super::{Clockwork, Done};
+use crate::acts::Ending;
+use crate::custody::{self, State};
+use crate::doors::control::held;
+use crate::store::jobs::{self, Job};
+use crate::store::lease::later;
+
+impl Clockwork {
+    pub(super) async fn expire(&self, job: &Job) -> Done {
+        self.try_to_expire(job).await.unwrap_or_else(Done::Failed)
+    }
+
+    async fn try_to_expire(&self, job: &Job) -> Result<Done, String> {
+        let control = &self.control;
+        let reference = Ref::parse(&job.object).map_err(|error| error.to_string())?;
+        let found = custody::load(&control.store, reference).await.map_err(|error| error.to_string())?;
+        let waits = |state| matches!(state, State::Held | State::Releasing);
+        let Some((held, sealed)) = found.filter(|(held, _)| waits(held.state)) else {
+            let gone = jobs::done(&job.account, &job.kind, &job.object);
+            control.store.change(&[gone]).await.map_err(|error| error.to_string())?;
+            return Ok(Done::Gone);
+        };
+        let account = control.directory.account(&held.account).await;
+        if account.is_ok_and(|account| account.blocked.is_some()) {
+            return Ok(Done::Later(later(control.clock.now(), LOOK_AGAIN)));
+        }
+        let order = held::order(Actor::Clock, Verb::HeldExpire, &held, None);
+        let means = control.means_of(held, sealed).await;
+        let reply = control.order(order, means).await.map_err(|problem| problem.detail())?;
+        match &reply.ending {
+            Ending::Done | Ending::Owed => Ok(Done::Gone),
+            Ending::Stopped => {
+                Err(reply.ruling.reasons().first().map_or("not permitted", |cause| cause.code).to_owned())
+            }
+            Ending::Conflict => Err("somebody else acts on it".to_owned()),
+            Ending::Unrecorded(why) | Ending::Upstream(why) => Err(why.clone()),
+        }
+    }
+}
+
+/// The kind of these jobs.
+pub(super) use crate::custody::EXPIRE;
+
+/// How often held mail of a blocked account is looked at.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(60);

@@ -1,0 +1,257 @@
+//! The outbox: mail that we write ourselves, until the upstream has taken it. Acts plan rows as `Write`s
+//! that ride with a leaf; `doors::clock` sends what is due through our own send gate.
+
+use countersign_core::address::EmailAddress;
+use countersign_core::ids::{AccountId, Ref};
+use jiff::{SignedDuration, Timestamp};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::lease::{Lease, later};
+use crate::store::{Store, StoreError, Value, Write};
+
+/// A mail to be put into the outbox.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Whom it is about.
+    pub account: AccountId,
+    /// What it is about: one mail for one thing and recipient.
+    pub id: String,
+    pub kind: MailKind,
+    pub to: EmailAddress,
+    pub sealed: Vec<u8>,
+    pub at: Timestamp,
+    /// Until when it is remembered that it was sent, so that no second one of this id is written.
+    pub remember_until: Timestamp,
+    /// Not when there are as many already whose id begins so.
+    pub at_most: Option<(String, u32)>,
+}
+
+/// What kind of mail of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailKind {
+    /// A delivery status notification (RFC 3464).
+    Dsn,
+    /// A notice to the owner of an account.
+    Notice,
+}
+
+/// A mail that somebody sends.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    pub account: AccountId,
+    pub id: String,
+    pub to: EmailAddress,
+    pub sealed: Vec<u8>,
+    /// How often it was begun, this time included.
+    pub attempts: u32,
+    lease: Lease,
+}
+
+/// How full it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fullness {
+    pub waiting: u32,
+    /// Given up: refused for good, or too old.
+    pub failed: u32,
+}
+
+impl Outgoing {
+    /// The row. A second one of the same id is not written.
+    #[must_use]
+    pub fn put(self) -> Write {
+        // RFC 3464 and RFC 3834: the reverse path is empty, so that nothing answers.
+        let (prefix, most) = match self.at_most {
+            Some((prefix, most)) => (prefix, i64::from(most)),
+            None => (self.id.clone(), i64::MAX),
+        };
+        let kind = match self.kind {
+            MailKind::Dsn => "dsn",
+            MailKind::Notice => "notice",
+        };
+        Write::new(
+            "INSERT INTO outbox (account_id, id, kind, state, mail_from, rcpt, sealed, at_us, keep_us, due_us, attempts) \
+             SELECT $1, $2, $3, 'waiting', '', $4, $5, $6, $7, $6, 0 WHERE \
+             (SELECT COUNT(*) FROM outbox WHERE account_id = $1 AND id >= $8 AND id < $9) < $10 \
+             ON CONFLICT (account_id, id) DO NOTHING",
+            vec![
+                Value::text(self.account.as_str()),
+                Value::text(self.id),
+                Value::text(kind),
+                Value::text(self.to.to_string()),
+                Value::blob(self.sealed),
+                Value::time(self.at),
+                Value::time(self.remember_until),
+                Value::text(prefix.clone()),
+                Value::text(format!("{prefix}\u{10ffff}")),
+                Value::int(most),
+            ],
+        )
+    }
+}
+
+/// Takes mails that are due, at most `limit`, for a process of this name; see [`super::jobs::due`].
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn due(store: &Store, by: &str, now: Timestamp, limit: u32) -> Result<Vec<Letter>, StoreError> {
+    if next(store).await?.is_none_or(|next| next > now) {
+        return Ok(vec![]);
+    }
+    let lease = Lease::of(by, later(now, LEASE));
+    let mut transaction = store.begin().await?;
+    let rows = sqlx::query(
+        "UPDATE outbox SET lease_us = $2, due_us = $2, lease_by = $3, attempts = attempts + 1 \
+         WHERE state = 'waiting' AND due_us <= $1 AND (account_id, id) IN \
+         (SELECT account_id, id FROM outbox WHERE state = 'waiting' AND due_us <= $1 ORDER BY due_us LIMIT $4) \
+         RETURNING account_id, id, rcpt, sealed, attempts",
+    );
+    let rows = rows
+        .bind(now.as_microsecond())
+        .bind(lease.until.as_microsecond())
+        .bind(by)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    rows.iter().map(|row| letter(row, &lease)).collect()
+}
+
+impl Letter {
+    /// It has left. Whether it must be remembered is known by its row.
+    #[must_use]
+    pub fn sent(&self, now: Timestamp) -> Vec<Write> {
+        let values = || vec![Value::text(self.account.as_str()), Value::text(&self.id), Value::time(now)];
+        let forget = "DELETE FROM outbox WHERE account_id = $1 AND id = $2 AND keep_us <= $3";
+        let remember = "UPDATE outbox SET state = 'sent', sealed = NULL, last_error = NULL, lease_us = NULL, \
+             lease_by = NULL WHERE account_id = $1 AND id = $2 AND keep_us > $3";
+        vec![Write::new(forget, values()), Write::new(remember, values())]
+    }
+
+    /// It will never leave.
+    #[must_use]
+    pub fn failed(&self, error: &str) -> Write {
+        let statement = "UPDATE outbox SET state = 'failed', last_error = $5, lease_us = NULL, lease_by = NULL \
+             WHERE account_id = $1 AND id = $2 AND lease_by = $3 AND lease_us = $4";
+        Write::new(statement, self.leased(vec![Value::text(error)]))
+    }
+
+    /// It is tried again.
+    #[must_use]
+    pub fn again(&self, error: &str, due: Timestamp) -> Write {
+        let statement = "UPDATE outbox SET due_us = $6, last_error = $5, lease_us = NULL, lease_by = NULL \
+             WHERE account_id = $1 AND id = $2 AND lease_by = $3 AND lease_us = $4";
+        Write::new(statement, self.leased(vec![Value::text(error), Value::time(due)]))
+    }
+
+    /// What its sealed octets are tied to.
+    #[must_use]
+    pub fn tie(&self) -> Vec<u8> {
+        tie(&self.account, &self.id)
+    }
+
+    fn leased(&self, more: Vec<Value>) -> Vec<Value> {
+        let mut values = vec![
+            Value::text(self.account.as_str()),
+            Value::text(&self.id),
+            Value::text(&self.lease.by),
+            Value::time(self.lease.until),
+        ];
+        values.extend(more);
+        values
+    }
+}
+
+/// What the sealed octets of a mail are tied to: they open as this mail only.
+#[must_use]
+pub fn tie(account: &AccountId, id: &str) -> Vec<u8> {
+    format!("outbox\0{account}\0{id}").into_bytes()
+}
+
+/// When the next mail is due.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn next(store: &Store) -> Result<Option<Timestamp>, StoreError> {
+    let next = "SELECT MIN(due_us) AS next FROM outbox WHERE state = 'waiting'";
+    let next: Option<i64> = sqlx::query(next).fetch_one(store.readers()).await?.try_get("next")?;
+    Ok(next.map(|us| Timestamp::from_microsecond(us).unwrap_or_default()))
+}
+
+/// Gives up what could not go for 5 days, and forgets what need not be remembered. Says what was given up.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn tidy(store: &Store, now: Timestamp) -> Result<Vec<(AccountId, String)>, StoreError> {
+    let (oldest, forgotten) = (later(now, -GIVE_UP).as_microsecond(), later(now, -FORGET).as_microsecond());
+    let any = "SELECT COUNT(*) AS n FROM outbox WHERE (state = 'waiting' AND at_us <= $1) \
+         OR (state = 'sent' AND keep_us <= $2) OR (state = 'failed' AND at_us <= $3)";
+    let any = sqlx::query(any).bind(oldest).bind(now.as_microsecond()).bind(forgotten);
+    if any.fetch_one(store.readers()).await?.try_get::<i64, _>("n")? == 0 {
+        return Ok(vec![]);
+    }
+    let mut transaction = store.begin().await?;
+    let given_up = sqlx::query(
+        "UPDATE outbox SET state = 'failed', last_error = COALESCE(last_error, 'it could not go for 5 days') \
+         WHERE state = 'waiting' AND at_us <= $1 AND (lease_us IS NULL OR lease_us <= $2) RETURNING account_id, id",
+    );
+    let given_up = given_up.bind(oldest).bind(now.as_microsecond()).fetch_all(&mut *transaction).await?;
+    let forget =
+        "DELETE FROM outbox WHERE (state = 'sent' AND keep_us <= $1) OR (state = 'failed' AND at_us <= $2)";
+    sqlx::query(forget).bind(now.as_microsecond()).bind(forgotten).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    given_up.iter().map(|row| Ok((account(row)?, row.try_get("id")?))).collect()
+}
+
+/// How full it is.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn fullness(store: &Store) -> Result<Fullness, StoreError> {
+    let counts = "SELECT COUNT(CASE state WHEN 'waiting' THEN 1 END) AS waiting, \
+         COUNT(CASE state WHEN 'failed' THEN 1 END) AS failed FROM outbox";
+    let row = sqlx::query(counts).fetch_one(store.readers()).await?;
+    let count = |name: &str| row.try_get::<i64, _>(name).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    Ok(Fullness { waiting: count("waiting")?, failed: count("failed")? })
+}
+
+/// What processes left that are no more; see [`super::jobs::reconcile`].
+///
+/// # Errors
+/// When the store cannot be written.
+pub async fn reconcile(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    let statement =
+        "UPDATE outbox SET due_us = $1, lease_us = NULL, lease_by = NULL WHERE lease_us IS NOT NULL";
+    store.change(&[Write::new(statement, vec![Value::time(now)])]).await
+}
+
+/// The id of a mail about a ruling.
+#[must_use]
+pub fn id_about(what: &str, reference: Ref) -> String {
+    format!("{what}:{reference}")
+}
+
+fn letter(row: &SqliteRow, lease: &Lease) -> Result<Letter, StoreError> {
+    let to: String = row.try_get("rcpt")?;
+    Ok(Letter {
+        account: account(row)?,
+        id: row.try_get("id")?,
+        to: EmailAddress::parse(&to).map_err(|error| StoreError::Damaged(error.to_string()))?,
+        sealed: row.try_get::<Option<Vec<u8>>, _>("sealed")?.unwrap_or_default(),
+        attempts: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
+        lease: lease.clone(),
+    })
+}
+
+fn account(row: &SqliteRow) -> Result<AccountId, StoreError> {
+    let account: String = row.try_get("account_id")?;
+    AccountId::parse(&account).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+/// Longer than an upstream may take for a message.
+const LEASE: SignedDuration = SignedDuration::from_mins(5);
+const GIVE_UP: SignedDuration = SignedDuration::from_hours(5 * 24);
+const FORGET: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,323 @@
+//! Passages in memory: which messages are being sent, in doubt, or sent and perhaps not heard.
+//! What is here is what counts; the rows are for the next start.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use countersign_core::ids::{AccountId, Ref};
+use countersign_core::policy::Ruling;
+use countersign_core::request::Request;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::rows;
+use crate::store::{Keys, Ledger, Store, StoreError, Write};
+
+/// Every message whose sender may not know yet what became of it. Cloning shares it.
+#[derive(Clone)]
+pub struct Transit {
+    keys: Keys,
+    ledger: Ledger,
+    memory: Arc<Mutex<Memory>>,
+}
+
+#[derive(Default)]
+struct Memory {
+    standing: HashMap<Key, Standing>,
+    /// In the order in which they began; what ended meanwhile is still here.
+    order: VecDeque<Passage>,
+}
+
+/// An account, and the keyed digest of octets, reverse path and recipients.
+type Key = (AccountId, [u8; 16]);
+
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    reference: Ref,
+    state: State,
+    at: Timestamp,
+}
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The upstream may have it or not.
+    Sending,
+    /// It has been accepted for good, by the upstream or into custody.
+    Sent,
+}
+
+/// A message on its way: what a later word about it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    account: AccountId,
+    print: [u8; 16],
+    reference: Ref,
+}
+
+/// What an attempt to send a message is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// Nothing tells this message from a new one: it has no Message-ID, or it will not be accepted now.
+    Untracked,
+    /// Seen for the first time.
+    First(Passage),
+    /// It was tried before under this ref, and nobody knows whether the upstream has it.
+    Doubtful(Passage, Ref),
+    /// It was accepted before; the client lost our answer.
+    Repeated(Passage),
+}
+
+impl Transit {
+    /// Reads what the last run left. Messages whose sending was interrupted are in doubt, and the ledger
+    /// says so; what is older than a day is forgotten.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn load(
+        store: &Store,
+        keys: Keys,
+        ledger: &Ledger,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let oldest = now.checked_sub(REMEMBERED).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut memory = Memory::default();
+        for row in rows::all(store).await? {
+            let rows::Row { account, print, reference, state, at, told } = row;
+            let passage = Passage { account, print, reference };
+            if at < oldest {
+                ledger.later(rows::delete(&passage));
+                continue;
+            }
+            memory.insert(passage.clone(), Standing { reference, state, at });
+            if state == State::Sending && !told {
+                let value = json!({ "ref": reference, "result": "in-doubt", "upstream": INTERRUPTED });
+                let write = rows::doubt(&passage);
+                if let Err(error) = ledger.outcome(reference, &passage.account, value, vec![write]).await {
+                    tracing::error!(%error, "ledger.ref" = %reference, "an interrupted message is not reconciled");
+                }
+            }
+        }
+        Ok(Self { keys, ledger: ledger.clone(), memory: Arc::new(Mutex::new(memory)) })
+    }
+
+    /// What this attempt is. From now on a second one of the same message is known.
+    #[must_use]
+    pub fn begin(&self, request: &Request, ruling: &Ruling) -> Attempt {
+        let known = request.submission().and_then(|submission| submission.message.message_id());
+        if known.is_none() {
+            return Attempt::Untracked;
+        }
+        let about: String = ruling.about().as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+        let print = self.keys.pseudonym("transit", &about);
+        let passage = Passage { account: request.account.clone(), print, reference: request.reference };
+        let fresh = Standing { reference: request.reference, state: State::Sending, at: request.at };
+        let mut memory = self.memory();
+        memory.forget_old(request.at).for_each(|old| self.ledger.later(rows::delete(&old)));
+        let earlier =
+            memory.standing.get(&passage.key()).copied().filter(|earlier| earlier.is_fresh(request.at));
+        match earlier {
+            Some(earlier) if earlier.state == State::Sent => {
+                Attempt::Repeated(Passage { reference: earlier.reference, ..passage })
+            }
+            Some(earlier) => {
+                memory.insert(passage.clone(), fresh);
+                Attempt::Doubtful(passage, earlier.reference)
+            }
+            None => {
+                memory.insert(passage.clone(), fresh);
+                Attempt::First(passage)
+            }
+        }
+    }
+
+    /// Nothing was recorded: the attempt did not happen.
+    pub fn undo(&self, attempt: &Attempt, at: Timestamp) {
+        match attempt {
+            Attempt::First(passage) => self.forget(passage),
+            Attempt::Doubtful(passage, earlier) => {
+                let before = Standing { reference: *earlier, state: State::Sending, at };
+                self.change(passage, |standing| *standing = before);
+            }
+            Attempt::Untracked | Attempt::Repeated(_) => {}
+        }
+    }
+
+    /// Custody has it, with its row.
+    pub fn accepted(&self, passage: &Passage) {
+        self.change(passage, |standing| standing.state = State::Sent);
+    }
+
+    /// The upstream has it: the row to go with the outcome.
+    #[must_use]
+    pub fn sent(&self, passage: &Passage) -> Write {
+        self.accepted(passage);
+        rows::sent(passage)
+    }
+
+    /// The upstream does not have it: a later attempt is a new message.
+    #[must_use]
+    pub fn ended(&self, passage: &Passage) -> Write {
+        self.forget(passage);
+        rows::delete(passage)
+    }
+
+    /// The client's next command came: it has heard what became of the message. The row goes some time.
+    pub fn heard(&self, passage: &Passage) {
+        self.ledger.later(self.ended(passage));
+    }
+
+    fn forget(&self, passage: &Passage) {
+        self.memory().forget(passage);
+    }
+
+    fn change(&self, passage: &Passage, how: impl FnOnce(&mut Standing)) {
+        let mut memory = self.memory();
+        let it = memory.standing.get_mut(&passage.key());
+        if let Some(it) = it.filter(|it| it.reference == passage.reference) {
+            how(it);
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn insert(&mut self, passage: Passage, standing: Standing) {
+        self.standing.insert(passage.key(), standing);
+        self.order.push_back(passage);
+    }
+
+    /// Whether it was there, under this ref.
+    fn forget(&mut self, passage: &Passage) -> bool {
+        let key = passage.key();
+        let known = is_at(&self.standing, passage).is_some();
+        known && self.standing.remove(&key).is_some()
+    }
+
+    /// Forgets what is older than a day, and the oldest of too many; gives those whose rows are still there.
+    fn forget_old(&mut self, now: Timestamp) -> impl Iterator<Item = Passage> {
+        if self.order.len() > 2 * MOST {
+            let standing = &self.standing;
+            self.order.retain(|passage| is_at(standing, passage).is_some());
+        }
+        let mut old = Vec::new();
+        while let Some(first) = self.order.front() {
+            let is_fresh = is_at(&self.standing, first).is_some_and(|it| it.is_fresh(now));
+            if is_fresh && self.standing.len() <= MOST {
+                break;
+            }
+            let Some(first) = self.order.pop_front() else { break };
+            if self.forget(&first) {
+                old.push(first);
+            }
+        }
+        old.into_iter()
+    }
+}
+
+/// The standing of a passage, unless a later attempt has taken its place.
+fn is_at<'a>(standing: &'a HashMap<Key, Standing>, passage: &Passage) -> Option<&'a Standing> {
+    standing.get(&passage.key()).filter(|it| it.reference == passage.reference)
+}
+
+impl Attempt {
+    /// The message on its way, unless there is nothing to say about it later.
+    #[must_use]
+    pub fn passage(&self) -> Option<&Passage> {
+        match self {
+            Self::First(passage) | Self::Doubtful(passage, _) => Some(passage),
+            Self::Untracked | Self::Repeated(_) => None,
+        }
+    }
+
+    /// The ref under which it was tried before.
+    #[must_use]
+    pub fn earlier(&self) -> Option<Ref> {
+        match self {
+            Self::Doubtful(_, earlier) => Some(*earlier),
+            Self::Repeated(passage) => Some(passage.reference),
+            Self::Untracked | Self::First(_) => None,
+        }
+    }
+
+    /// The row that is durable with the leaf of a message that goes to the upstream.
+    #[must_use]
+    pub fn sending(&self, at: Timestamp) -> Option<Write> {
+        self.passage().map(|passage| rows::upsert(passage, State::Sending, at))
+    }
+
+    /// The row that is durable with the leaf of a message that goes into custody.
+    #[must_use]
+    pub fn kept(&self, at: Timestamp) -> Option<Write> {
+        self.passage().map(|passage| rows::upsert(passage, State::Sent, at))
+    }
+}
+
+impl Passage {
+    fn key(&self) -> Key {
+        (self.account.clone(), self.print)
+    }
+
+    /// The ref under which it was accepted.
+    #[must_use]
+    pub fn reference(&self) -> Ref {
+        self.reference
+    }
+
+    pub(super) fn parts(&self) -> (&AccountId, &[u8; 16], Ref) {
+        (&self.account, &self.print, self.reference)
+    }
+}
+
+impl Standing {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at) < REMEMBERED
+    }
+}
+
+/// For so long a second attempt is recognised.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+/// Clients that never send another command after their message would fill the memory.
+const MOST: usize = 500_000;
+const INTERRUPTED: &str = "the server ended before the answer was recorded: the message may have been sent";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passage(number: u8) -> Passage {
+        let reference = Ref::from_random(u64::from(number) << 20);
+        Passage { account: AccountId::parse("acme").unwrap(), print: [number; 16], reference }
+    }
+
+    fn standing(passage: &Passage, at: Timestamp) -> Standing {
+        Standing { reference: passage.reference, state: State::Sending, at }
+    }
+
+    #[test]
+    fn what_is_older_than_a_day_is_forgotten_and_what_was_heard_is_no_row() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let then = now.checked_sub(SignedDuration::from_hours(25)).unwrap();
+        let mut memory = Memory::default();
+        for (number, at) in [(1, then), (2, then), (3, now)] {
+            memory.insert(passage(number), standing(&passage(number), at));
+        }
+        assert!(memory.forget(&passage(2)) && !memory.forget(&passage(2)));
+        assert_eq!(memory.forget_old(now).collect::<Vec<_>>(), [passage(1)]);
+        assert_eq!(memory.standing.len(), 1);
+    }
+
+    #[test]
+    fn a_late_word_about_an_earlier_attempt_changes_nothing() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let mut memory = Memory::default();
+        memory.insert(passage(1), standing(&passage(1), now));
+        let again = Passage { reference: passage(2).reference, ..passage(1) };
+        memory.insert(again.clone(), standing(&again, now));
+        assert!(!memory.forget(&passage(1)));
+        assert!(memory.forget(&again));
+    }
+}

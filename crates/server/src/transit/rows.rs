@@ -1,0 +1,73 @@
+//! The table `transit`. A row is named by its ref too: a late word about an earlier attempt changes nothing.
+
+use countersign_core::ids::{AccountId, Ref};
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::passage::{Passage, State};
+use crate::store::{Store, StoreError, Value, Write};
+
+/// A message that was on its way when the last run ended.
+pub(super) struct Row {
+    pub(super) account: AccountId,
+    pub(super) print: [u8; 16],
+    pub(super) reference: Ref,
+    pub(super) state: State,
+    pub(super) at: Timestamp,
+    /// Whether the ledger says already that it is in doubt.
+    pub(super) told: bool,
+}
+
+pub(super) async fn all(store: &Store) -> Result<Vec<Row>, StoreError> {
+    let rows = sqlx::query("SELECT account_id, print, ref, state, at_us FROM transit ORDER BY at_us");
+    rows.fetch_all(store.readers()).await?.iter().map(row).collect()
+}
+
+pub(super) fn upsert(passage: &Passage, state: State, at: Timestamp) -> Write {
+    let word = match state {
+        State::Sending => "sending",
+        State::Sent => "sent",
+    };
+    let mut values = named(passage);
+    values.extend([Value::text(word), Value::time(at)]);
+    Write::new(
+        "INSERT INTO transit (account_id, print, ref, state, at_us) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (account_id, print) DO UPDATE SET ref = $3, state = $4, at_us = $5",
+        values,
+    )
+}
+
+pub(super) fn sent(passage: &Passage) -> Write {
+    let set = "UPDATE transit SET state = 'sent' WHERE account_id = $1 AND print = $2 AND ref = $3";
+    Write::new(set, named(passage))
+}
+
+pub(super) fn doubt(passage: &Passage) -> Write {
+    let set = "UPDATE transit SET state = 'doubt' WHERE account_id = $1 AND print = $2 AND ref = $3";
+    Write::new(set, named(passage))
+}
+
+pub(super) fn delete(passage: &Passage) -> Write {
+    let gone = "DELETE FROM transit WHERE account_id = $1 AND print = $2 AND ref = $3";
+    Write::new(gone, named(passage))
+}
+
+fn named(passage: &Passage) -> Vec<Value> {
+    let (account, print, reference) = passage.parts();
+    vec![Value::text(account.as_str()), Value::blob(print.to_vec()), Value::text(reference.as_str())]
+}
+
+fn row(row: &SqliteRow) -> Result<Row, StoreError> {
+    let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged(error.to_string());
+    let print: Vec<u8> = row.try_get("print")?;
+    let word: String = row.try_get("state")?;
+    Ok(Row {
+        account: AccountId::parse(&row.try_get::<String, _>("account_id")?).map_err(|e| damaged(&e))?,
+        print: print.try_into().map_err(|_| damaged(&"a print of the wrong length"))?,
+        reference: Ref::parse(&row.try_get::<String, _>("ref")?).map_err(|e| damaged(&e))?,
+        state: if word == "sent" { State::Sent } else { State::Sending },
+        at: Timestamp::from_microsecond(row.try_get("at_us")?).unwrap_or_default(),
+        told: word == "doubt",
+    })
+}

@@ -1,0 +1,221 @@
+//! The clock: what happens because time passes. The server runs in this process where time must be moved,
+//! with a clock that the test sets; else it is the real program.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use countersign::boot::{House, Running};
+use countersign::clock::Clock;
+use countersign::config;
+use countersign::custody::{self, State};
+use countersign::doors::clock::Clockwork;
+use countersign_core::ids::Ref;
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use crate::client::Client;
+use crate::world::{KEPT, Plan, World, letter, within};
+
+#[tokio::test]
+async fn custody_ends_by_itself_when_its_time_is_over() {
+    let timed = Timed::of(Plan::default()).await;
+    let reference = timed.held().await;
+    timed.pass(5 * DAY - 60).await;
+    assert_eq!(timed.state(reference).await, State::Held, "a minute is left");
+    timed.pass(61).await;
+    assert_eq!(timed.state(reference).await, State::Expired);
+    assert_eq!(timed.jobs().await, 0, "the job went with the leaf");
+    assert_eq!(timed.world.sink.taken(), 0);
+    timed.close().await.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
+#[tokio::test]
+async fn held_mail_of_a_blocked_account_does_not_expire() {
+    let timed = Timed::of(Plan::default()).await;
+    let reference = timed.held().await;
+    timed.world.cli(&["account", "block", "acme", "--reason", "a stolen password"]).await.expect_code(0);
+    timed.pass(6 * DAY).await;
+    timed.pass(6 * DAY).await;
+    assert_eq!(timed.state(reference).await, State::Held);
+    timed.world.cli(&["account", "unblock", "acme"]).await.expect_code(0);
+    timed.pass(DAY - 60).await;
+    assert_eq!(timed.state(reference).await, State::Held, "there is a day to look at it");
+    timed.pass(3600).await;
+    assert_eq!(timed.state(reference).await, State::Expired);
+    timed.close().await.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
+#[tokio::test]
+async fn mail_that_was_released_or_refused_leaves_no_job() {
+    let timed = Timed::of(Plan::default()).await;
+    let (one, two) = (timed.held().await, timed.held().await);
+    assert_eq!(timed.jobs().await, 2);
+    timed.world.cli(&["held", "release", one.as_str()]).await.expect_code(0);
+    timed.world.cli(&["held", "refuse", two.as_str()]).await.expect_code(0);
+    assert_eq!(timed.jobs().await, 0);
+    timed.pass(9 * DAY).await;
+    assert_eq!((timed.state(one).await, timed.state(two).await), (State::Released, State::Refused));
+    timed.close().await;
+}
+
+#[tokio::test]
+async fn two_clocks_on_one_store_end_a_custody_once() {
+    let timed = Timed::of(Plan::default()).await;
+    let mut references = Vec::new();
+    for _ in 0..20 {
+        references.push(timed.held().await);
+    }
+    timed.set(5 * DAY + 1);
+    let other = Clockwork { name: "another node".to_owned(), ..timed.clockwork() };
+    let (one, two) = (timed.clockwork(), other);
+    let (one, two) = tokio::join!(one.round(), two.round());
+    one.and(two).unwrap();
+    for reference in references {
+        assert_eq!(timed.state(reference).await, State::Expired);
+    }
+    let mut store = timed.store().await;
+    let commands = "SELECT COUNT(*) FROM entries WHERE kind = 'command' AND account_id = 'acme'";
+    let commands: i64 = sqlx::query(commands).fetch_one(&mut store).await.unwrap().get(0);
+    assert_eq!(commands, 20, "one leaf each");
+    timed.close().await;
+}
+
+#[tokio::test]
+async fn mail_that_was_held_before_there_were_jobs_expires_too() {
+    let mut world = World::usual().await;
+    let reply = world.send("acme", "news@acme.example", &letter(&format!("a@{KEPT}"))).await;
+    assert_eq!(reply.code, 250, "{reply:?}");
+    world.terminate().await;
+    // The store as the version before left it, with its time over.
+    let mut store = open(&world.path("data/countersign.db")).await;
+    for statement in [
+        "DROP TABLE jobs",
+        "DROP TABLE outbox",
+        "DELETE FROM _sqlx_migrations WHERE version = 5",
+        "UPDATE held SET until_us = 1",
+    ] {
+        sqlx::query(statement).execute(&mut store).await.unwrap();
+    }
+    store.close().await.unwrap();
+    world.start().await;
+    within(30, "the end of custody", async {
+        while world.json(&["held", "ls", "--all", "--json"]).await[0]["state"] != "expired" {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert_eq!(world.sink.taken(), 0);
+    world.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
+/// A world with the server in this process, and its time in our hand.
+pub(crate) struct Timed {
+    pub(crate) world: World,
+    running: Running,
+    now: Arc<AtomicI64>,
+    letters: AtomicI64,
+}
+
+impl Timed {
+    pub(crate) async fn of(plan: Plan) -> Self {
+        let world = World::without_server(plan).await;
+        let now = Arc::new(AtomicI64::new(MORNING));
+        let running = Self::open(&world, Arc::clone(&now)).await;
+        Self { world, running, now, letters: AtomicI64::new(0) }
+    }
+
+    /// With an account in whose name notices go out.
+    pub(crate) async fn posting(plan: Plan) -> Self {
+        let world = World::without_server(plan).await;
+        crate::notices::with_post(&world);
+        let now = Arc::new(AtomicI64::new(MORNING));
+        let running = Self::open(&world, Arc::clone(&now)).await;
+        Self { world, running, now, letters: AtomicI64::new(0) }
+    }
+
+    /// Where /readyz is.
+    pub(crate) fn metrics(&self) -> std::net::SocketAddr {
+        self.running.ready.listeners["metrics"]
+    }
+
+    async fn open(world: &World, now: Arc<AtomicI64>) -> Running {
+        let loaded = config::load(Some(&world.path("countersign.toml")), std::iter::empty()).unwrap();
+        let time = move || Timestamp::from_second(now.load(Ordering::SeqCst)).unwrap();
+        let house = House::build(loaded.config, Clock::of(Arc::new(time))).await.unwrap();
+        Running::open(house).await.unwrap()
+    }
+
+    /// Lets so many seconds pass, and the clock do what is due then.
+    pub(crate) async fn pass(&self, seconds: i64) {
+        self.set(seconds);
+        self.clockwork().round().await.unwrap();
+        self.settled().await;
+    }
+
+    /// The server's own clock may have taken some of what was due.
+    pub(crate) async fn settled(&self) {
+        let mut store = self.store().await;
+        within(30, "the end of what is under way", async {
+            let under_way = "SELECT (SELECT COUNT(*) FROM jobs WHERE lease_us IS NOT NULL) \
+                 + (SELECT COUNT(*) FROM outbox WHERE lease_us IS NOT NULL)";
+            while sqlx::query(under_way).fetch_one(&mut store).await.unwrap().get::<i64, _>(0) > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
+    fn set(&self, seconds: i64) {
+        self.now.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn clockwork(&self) -> Clockwork {
+        self.running.house.clockwork()
+    }
+
+    /// A client that has signed in.
+    pub(crate) async fn client(&self, login: &str) -> Client {
+        Client::sign_in(self.running.ready.listeners["send.0"], login).await
+    }
+
+    /// A letter of acme that is held.
+    pub(crate) async fn held(&self) -> Ref {
+        let mut message = letter(&format!("a@{KEPT}"));
+        // Another letter each time: one that comes again is recognised.
+        message.extend(format!("number {}\r\n", self.letters.fetch_add(1, Ordering::SeqCst)).bytes());
+        let reply = self.client("acme").await.send("news@acme.example", &message).await;
+        assert_eq!(reply.code, 250, "{reply:?}");
+        Ref::parse(reply.reference().unwrap()).unwrap()
+    }
+
+    pub(crate) async fn state(&self, reference: Ref) -> State {
+        custody::load(&self.running.house.data.store, reference).await.unwrap().unwrap().0.state
+    }
+
+    async fn jobs(&self) -> i64 {
+        let mut store = self.store().await;
+        sqlx::query("SELECT COUNT(*) FROM jobs").fetch_one(&mut store).await.unwrap().get(0)
+    }
+
+    async fn store(&self) -> SqliteConnection {
+        open(&self.world.path("data/countersign.db")).await
+    }
+
+    pub(crate) async fn close(self) -> World {
+        self.running.close().await;
+        self.world
+    }
+}
+
+pub(crate) async fn open(store: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(store).busy_timeout(Duration::from_secs(5));
+    options.connect().await.unwrap()
+}
+
+const DAY: i64 = 86_400;
+/// 2026-11-24T06:00:00Z
+pub(crate) const MORNING: i64 = 1_795_500_000;
