@@ -20,6 +20,10 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
 
+# Fuzz one target (a folder of fuzz/seeds) for so many seconds; what it learns stays in fuzz/corpus.
+fuzz TARGET SECONDS:
+    bash fuzz/run {{TARGET}} {{SECONDS}}
+
 # Write the generated reference pages anew; look at the difference before you commit it.
 bless:
     COUNTERSIGN_BLESS=1 cargo test -p countersign-core reasons

@@ -17,6 +17,9 @@ const TABLE: &str = "// flat table";
 /// No file is longer, with its tests.
 const FILE: usize = 500;
 
+/// A crate that is part of no program: its functions are tests, and panic when they fail.
+const ORACLES: &str = "crates/oracles";
+
 /// Words before `[` after which it is a type or a pattern, not an index.
 const NO_VALUE: &[&str] = &[
     "as", "box", "break", "const", "dyn", "else", "for", "if", "impl", "in", "let", "match", "move", "mut",
@@ -53,6 +56,7 @@ fn files_are_short() {
 fn nothing_outside_of_tests_can_panic_by_a_short_word() {
     let found: Vec<String> = sources()
         .iter()
+        .filter(|file| !file.path.starts_with(workspace().join(ORACLES)))
         .flat_map(|file| panics(&file.code).into_iter().map(|what| format!("{}:{what}", shown(&file.path))))
         .collect();
     assert!(found.is_empty(), "outside of tests:\n{}", found.join("\n"));

@@ -5,7 +5,9 @@
 mod accounts;
 mod ambiguity;
 mod bad_input;
+mod blocks;
 mod bombs;
+mod caps;
 mod client;
 mod clock;
 mod crash;

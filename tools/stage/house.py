@@ -4,9 +4,13 @@ import http.client
 import json
 import os
 import pathlib
+import resource
 import select
+import signal
 import socket
 import subprocess
+
+from stage import process
 
 CONFIG = """\
 [server]
@@ -44,6 +48,30 @@ login = "{id}"
 secret_file = "secret"
 """
 SECRET = "a secret of this run only"
+# Mail of this domain is kept by a policy of the operator's own.
+KEPT = "kept.example"
+KEEP = f'''forbid(principal, action == Action::"send", resource) when {{ context.author_domain == "{KEPT}" }};\n'''
+
+
+def configuration(dns, upstream, pool=32, limits=None, more=""):
+    """For load: passwords in the clear on loopback, `KEEP` as policy, limits as they are given."""
+    plain = CONFIG.replace('tls = "starttls"', 'tls = "starttls"\nplaintext = "loopback"')
+    lines = "".join(f"{key} = {value}\n" for key, value in (limits or {}).items())
+    text = plain.format(dns=dns, upstream=upstream) + f"pool = {pool}\n"
+    return text + f'[policy]\ndir = "policies"\n[limits]\n{lines}{more}'
+
+
+def zone(*domains):
+    """Records for domains whose mail passes."""
+    passes = [{"MX": [10, "mx.esp.example"]}, {"SPF": "v=spf1 ip4:192.0.2.0/28 -all"}]
+    return {name: list(passes) for name in domains}
+
+
+def account(identity, *domains):
+    """An account with a login of the same name."""
+    lines = "".join(f'[[account.domain]]\nname = "{name}"\nproved = true\n' for name in domains)
+    login = f'[[account.credential]]\nlogin = "{identity}"\nsecret_file = "secret"\n'
+    return f'[[account]]\nid = "{identity}"\nname = "{identity}"\n{lines}{login}'
 
 
 class House:
@@ -54,6 +82,8 @@ class House:
         self.root.mkdir(parents=True, exist_ok=True)
         (self.root / "secret").write_text(SECRET)
         (self.root / "accounts.toml").write_text(accounts)
+        (self.root / "policies").mkdir(exist_ok=True)
+        (self.root / "policies" / "keep.cedar").write_text(KEEP)
         self.configure(config)
 
     def configure(self, config):
@@ -61,27 +91,46 @@ class House:
 
     def run(self, *arguments, timeout=120):
         """Runs a command of the CLI; its standard output. Anything but exit 0 is an error."""
-        command = [self.binary, *arguments, "--config", str(self.root / "countersign.toml")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        done = self.attempt(*arguments, timeout=timeout)
         if done.returncode != 0:
             raise RuntimeError(f"`countersign {' '.join(arguments)}` ended with {done.returncode}: {done.stderr}")
         return done.stdout
 
+    def attempt(self, *arguments, timeout=120):
+        """Runs a command of the CLI; what became of it."""
+        command = [self.binary, *arguments, "--config", str(self.root / "countersign.toml")]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
     def apply(self):
         self.run("apply", str(self.root / "accounts.toml"), "--trust-proof")
 
-    def start(self, seconds=30):
+    def start(self, seconds=30, under=(), largest_file=None):
         """Starts the server and waits for its ready line; the address of the submission door."""
-        command = [self.binary, "serve", "--config", str(self.root / "countersign.toml")]
+        self.launch(under, largest_file)
+        return self.wait_ready(seconds)
+
+    def launch(self, under=(), largest_file=None):
+        """Starts the server. `under` is a command that it is started by and that keeps its process id, such as
+        `strace -D`; `largest_file` is a size beyond which it can write no file."""
+        command = [*under, self.binary, "serve", "--config", str(self.root / "countersign.toml")]
         with open(self.root / "serve.log", "ab") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, preexec_fn=lambda: prepare(largest_file)
+            )
+
+    def wait_ready(self, seconds=30):
         if not select.select([self.process.stdout], [], [], seconds)[0]:
             self.kill()
             raise RuntimeError(f"no ready line in {seconds} s: {self.log()[-2000:]}")
         line = self.process.stdout.readline()
         if not line:
+            self.ended(10)
             raise RuntimeError(f"the server did not start: {self.log()[-2000:]}")
-        return json.loads(line)["listeners"]["send.0"]
+        self.ready = json.loads(line)
+        return self.ready["listeners"]["send.0"]
+
+    def is_up(self):
+        return self.process is not None and self.process.poll() is None
 
     def log(self):
         return (self.root / "serve.log").read_text(errors="replace")
@@ -97,6 +146,7 @@ class House:
         return self.ended(10)
 
     def ended(self, seconds):
+        """Waits for its end, and for that of all its threads; the exit code."""
         try:
             return self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -111,6 +161,15 @@ class House:
     def __exit__(self, *_):
         if self.process is not None and self.process.poll() is None:
             self.kill()
+
+
+def prepare(largest_file):
+    """In the process that becomes the server."""
+    process.more_files(20_000)
+    if largest_file is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, hard))
 
 
 class Control(http.client.HTTPConnection):
@@ -131,6 +190,17 @@ class Control(http.client.HTTPConnection):
         response = self.getresponse()
         body = response.read()
         return json.loads(body) if response.status == 200 else None
+
+    def order(self, path, body=None):
+        """POSTs; the status and what was answered."""
+        text = json.dumps(body) if body is not None else ""
+        self.request("POST", path, body=text, headers={"Content-Type": "application/json"})
+        response = self.getresponse()
+        said = response.read()
+        try:
+            return response.status, json.loads(said)
+        except ValueError:
+            return response.status, {"detail": said.decode("utf-8", "replace")}
 
     def reasons(self, reference):
         """The reason codes of a ruling, or None when it is not recorded."""

@@ -13,6 +13,7 @@ use metrics::{counter, histogram};
 use serde_json::Value;
 use tokio::sync::RwLock;
 
+use crate::accounts::Directory;
 use crate::acts::{self, Around, Means, Notifier, Outcome, Reply, Sealer};
 use crate::probes::{self, Case, Slow};
 use crate::store::{Bell, Ledger, RecordError, Write};
@@ -60,6 +61,7 @@ pub struct Gate {
     /// Rings when a row was put up whose time has come.
     pub bell: Bell,
     pub transit: Transit,
+    pub directory: Directory,
     /// Held for reading by every outcome that is still to be recorded.
     settling: Arc<RwLock<()>>,
 }
@@ -67,14 +69,32 @@ pub struct Gate {
 impl Gate {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(judge: Judge, ledger: Ledger, sealer: Sealer, notifier: Notifier, transit: Transit) -> Self {
+    pub fn new(
+        judge: Judge,
+        ledger: Ledger,
+        sealer: Sealer,
+        notifier: Notifier,
+        transit: Transit,
+        directory: Directory,
+    ) -> Self {
         let (bell, settling) = (Bell::default(), Arc::default());
-        Self { judge, ledger, sealer, notifier, transit, bell, settling }
+        Self { judge, ledger, sealer, notifier, bell, transit, directory, settling }
     }
 
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
-    pub async fn pass(&self, case: Case, means: Means) -> Reply {
-        let ruling = self.judge.rule(&case, vec![]).await;
+    pub async fn pass(&self, mut case: Case, means: Means) -> Reply {
+        let mut ruling = self.judge.rule(&case, vec![]).await;
+        // Probes take their time: an account that was blocked meanwhile is judged as it is now.
+        for _ in 0..MOST_CHANGES {
+            match self.directory.newer(&case.account).await {
+                Ok(Some(account)) => case.account = account,
+                Err(error) if case.request.action() == Action::Send => {
+                    return Reply::unrecorded(&ruling, &error);
+                }
+                Ok(None) | Err(_) => break,
+            }
+            ruling = self.judge.rule(&case, vec![]).await;
+        }
         let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
         self.carry_out(case.request, ruling, means, notices).await
     }
@@ -106,7 +126,7 @@ impl Gate {
 
     /// The peer's next command came: it has heard what became of its message.
     pub fn heard(&self, passage: &Passage) {
-        self.ledger.later(self.transit.heard(passage));
+        self.transit.heard(passage);
     }
 
     /// Waits until every outcome is recorded.
@@ -121,7 +141,7 @@ impl Gate {
         let rings = !notices.is_empty();
         let recorded = match acts::plan(&request, &ruling, &means, &self.sealer, &attempt).await {
             Ok(mut writes) => {
-                writes.extend(notices);
+                writes.extend(notices.iter().cloned());
                 self.ledger.record(ruling.clone(), particulars.clone(), writes).await
             }
             Err(error) => Err(error.into()),
@@ -136,7 +156,7 @@ impl Gate {
             }
             Err(error) => {
                 self.transit.undo(&attempt, request.at);
-                self.unrecorded(&request, ruling, particulars, &error)
+                self.unrecorded(&request, ruling, particulars, means, notices, &error)
             }
         }
     }
@@ -160,13 +180,16 @@ impl Gate {
         request: &Request,
         ruling: Ruling,
         particulars: Value,
+        means: Means,
+        notices: Vec<Write>,
         error: &RecordError,
     ) -> Reply {
         match error {
             RecordError::Conflict => Reply::conflict(&ruling),
-            _ if ruling.binding() == Decision::Refuse => {
-                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a refusal is owed to the ledger");
-                acts::deny(self.ledger.owe(ruling, particulars), request)
+            _ if acts::may_be_owed(&ruling) => {
+                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
+                let writes = acts::owed(&means).into_iter().chain(notices).collect();
+                acts::deny(self.ledger.owe(ruling, particulars, writes), request, means)
             }
             RecordError::Full(_) => Reply::full(&ruling, error),
             _ => Reply::unrecorded(&ruling, error),
@@ -185,3 +208,6 @@ fn count(ruling: &Ruling) {
         }
     }
 }
+
+/// An account that changes more often while one message is judged is not judged now.
+const MOST_CHANGES: usize = 8;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::file::{AccountSpec, Scope};
 use super::pattern::Pattern;
+use super::target::{Blocked, Reach};
 
 /// A customer of the platform.
 #[derive(Debug, Clone)]
@@ -32,15 +33,10 @@ pub struct Account {
     pub blocked: Option<Blocked>,
     /// Who is told what happens to it.
     pub owner_email: Option<EmailAddress>,
+    /// Credentials of it and domains that are blocked, also those that are blocked for everybody.
+    pub blocked_parts: Vec<(Reach, Blocked)>,
     /// When SPF last passed, by author domain.
     pub spf_passed: HashMap<Domain, Timestamp>,
-}
-
-/// Why and since when an account is stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blocked {
-    pub reason: String,
-    pub at: Timestamp,
 }
 
 /// A domain that belongs to an account.
@@ -66,6 +62,8 @@ pub struct Credential {
     /// From where it may be used; empty is anywhere.
     pub networks: Vec<IpNet>,
     pub expires: Option<Timestamp>,
+    /// Messages in a day.
+    pub daily_cap: Option<u64>,
 }
 
 impl Account {
@@ -83,6 +81,7 @@ impl Account {
             domains: vec![],
             blocked: None,
             owner_email: None,
+            blocked_parts: vec![],
             spf_passed: HashMap::new(),
         }
     }
@@ -118,6 +117,15 @@ impl Account {
             .map(|own| json!({ "name": own.domain, "subdomains": own.subdomains, "proved": own.proved }))
             .collect();
         let blocked = self.blocked.as_ref().map(|b| json!({ "reason": b.reason, "at": b.at }));
+        let parts = self.blocked_parts.iter().map(|(reach, b)| {
+            let (scope, subject) = match reach {
+                Reach::Account => ("account", self.id.as_str()),
+                Reach::Domain(domain) => ("domain", domain.as_str()),
+                Reach::Credential(login) => ("credential", login.as_str()),
+            };
+            json!({ "scope": scope, "subject": subject, "reason": b.reason, "at": b.at })
+        });
+        let parts: Vec<Value> = parts.collect();
         json!({
             "id": self.id,
             "name": self.name,
@@ -128,6 +136,7 @@ impl Account {
             "owner_email": self.owner_email,
             "domains": domains,
             "blocked": blocked,
+            "blocked_parts": parts,
         })
     }
 

@@ -9,6 +9,7 @@ use countersign_core::request::{Gate, Mode};
 
 use super::account::{Account, Credential};
 use super::rows;
+use super::target::{Blocked, Target};
 use crate::store::{Store, StoreError};
 
 /// Accounts by id, credentials by login.
@@ -16,6 +17,8 @@ use crate::store::{Store, StoreError};
 pub struct Directory {
     store: Option<Store>,
     cache: Arc<Mutex<Cache>>,
+    /// Blocks of this run: they count also while the store cannot write them.
+    stopped: Arc<Mutex<Vec<(Target, Blocked)>>>,
 }
 
 #[derive(Default)]
@@ -23,20 +26,23 @@ struct Cache {
     accounts: HashMap<AccountId, Arc<Account>>,
     logins: HashMap<String, Credential>,
     modes: HashMap<Gate, Option<Mode>>,
+    /// How often all was forgotten.
+    forgotten: u64,
 }
 
 impl Directory {
     /// The accounts of a store.
     #[must_use]
     pub fn of_store(store: Store) -> Self {
-        Self { store: Some(store), cache: Arc::default() }
+        Self { store: Some(store), cache: Arc::default(), stopped: Arc::default() }
     }
 
     /// These accounts and no others: `check` without a store.
     #[must_use]
     pub fn fixed(accounts: Vec<Account>) -> Self {
         let accounts = accounts.into_iter().map(|account| (account.id.clone(), Arc::new(account))).collect();
-        Self { store: None, cache: Arc::new(Mutex::new(Cache { accounts, ..Cache::default() })) }
+        let cache = Arc::new(Mutex::new(Cache { accounts, ..Cache::default() }));
+        Self { store: None, cache, stopped: Arc::default() }
     }
 
     /// An account.
@@ -48,12 +54,46 @@ impl Directory {
             return Ok(Arc::clone(known));
         }
         let found = match &self.store {
-            Some(store) => rows::load(store, id).await?.map(Arc::new),
+            Some(store) => {
+                let before = self.cache().forgotten;
+                rows::load(store, id).await?.map(|account| (account, before))
+            }
             None => None,
         };
-        let account = found.ok_or_else(|| DirectoryError::Unknown(id.to_string()))?;
-        self.cache().accounts.insert(id.clone(), Arc::clone(&account));
+        let (mut account, before) = found.ok_or_else(|| DirectoryError::Unknown(id.to_string()))?;
+        self.lay_over(&mut account);
+        let account = Arc::new(account);
+        let mut cache = self.cache();
+        // What was read before something changed is good for this once.
+        if cache.forgotten == before {
+            cache.accounts.insert(id.clone(), Arc::clone(&account));
+        }
         Ok(account)
+    }
+
+    /// The account as it is now, if it has changed since.
+    ///
+    /// # Errors
+    /// As [`Directory::account`].
+    pub async fn newer(&self, known: &Arc<Account>) -> Result<Option<Arc<Account>>, DirectoryError> {
+        let now = self.account(&known.id).await?;
+        Ok(Some(now).filter(|now| !Arc::ptr_eq(now, known)))
+    }
+
+    /// Stops a target at once, in this process; the rows come with the ruling.
+    pub fn stop(&self, target: Target, blocked: Blocked) {
+        self.stopped().push((target, blocked));
+        self.forget();
+    }
+
+    /// Lets a target act again.
+    pub fn resume(&self, target: &Target) {
+        self.stopped().retain(|(stopped, _)| stopped != target);
+        self.forget();
+    }
+
+    fn lay_over(&self, account: &mut Account) {
+        self.stopped().iter().for_each(|(target, blocked)| target.lay_over(blocked, account));
     }
 
     /// The credential of a login, if there is one.
@@ -104,7 +144,8 @@ impl Directory {
     /// Forgets what it has kept: something changed.
     pub fn forget(&self) {
         if self.store.is_some() {
-            *self.cache() = Cache::default();
+            let mut cache = self.cache();
+            *cache = Cache { forgotten: cache.forgotten + 1, ..Cache::default() };
         }
     }
 
@@ -117,6 +158,10 @@ impl Directory {
             Some(store) => Ok(rows::version(store).await?),
             None => Ok(0),
         }
+    }
+
+    fn stopped(&self) -> MutexGuard<'_, Vec<(Target, Blocked)>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {

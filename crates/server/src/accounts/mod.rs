@@ -8,7 +8,9 @@ mod rows;
 mod schema;
 pub mod secret;
 pub mod sidecar;
+mod target;
 
-pub use account::{Account, Blocked, Credential, OwnedDomain, within};
+pub use account::{Account, Credential, OwnedDomain, within};
 pub use directory::{Directory, DirectoryError};
-pub use rows::{block, passed_spf, plan_apply, set_account_mode, set_gate_mode, taken_login, unblock};
+pub use rows::{passed_spf, plan_apply, set_account_mode, set_gate_mode, taken_login};
+pub use target::{Blocked, PLATFORM, Reach, Target};

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::account::{Account, Blocked, Credential, OwnedDomain};
+use super::account::{Account, Credential, OwnedDomain};
 use super::file::{AccountSpec, AccountsFile, CredentialKind, Scope};
 use super::pattern::Pattern;
+use super::target::{Blocked, PLATFORM, Reach};
 use crate::store::{Store, StoreError, Value, Write};
 
 /// An account with its domains.
@@ -42,10 +43,27 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
         upstream: row.try_get("upstream")?,
         networks: networks(&row)?,
         domains: domains.iter().map(domain).collect::<Result<_, _>>()?,
+        blocked_parts: blocked_parts(store, id).await?,
         blocked: at.map(|at| Blocked { reason: reason.unwrap_or_default(), at: time(at) }),
         owner_email: owner.and_then(|owner| EmailAddress::parse(&owner).ok()),
         spf_passed,
     }))
+}
+
+/// What is blocked of an account, and what is blocked for everybody.
+async fn blocked_parts(store: &Store, id: &AccountId) -> Result<Vec<(Reach, Blocked)>, StoreError> {
+    let rows =
+        sqlx::query("SELECT * FROM blocks WHERE account_id = $1 OR account_id = $2 ORDER BY scope, subject");
+    let rows = rows.bind(id.as_str()).bind(PLATFORM).fetch_all(store.readers()).await?;
+    let part = |row: &SqliteRow| {
+        let subject: String = row.try_get("subject")?;
+        let reach = match row.try_get::<String, _>("scope")?.as_str() {
+            "domain" => Reach::Domain(Domain::parse(&subject).map_err(|error| damaged(&error))?),
+            _ => Reach::Credential(subject),
+        };
+        Ok((reach, Blocked { reason: row.try_get("reason")?, at: time(row.try_get("at_us")?) }))
+    };
+    rows.iter().map(part).collect()
 }
 
 /// A credential by its login.
@@ -59,6 +77,7 @@ pub(super) async fn credential(store: &Store, login: &str) -> Result<Option<Cred
         hash: row.try_get("hash")?,
         networks: networks(&row)?,
         expires: row.try_get::<Option<i64>, _>("expires_at")?.map(time),
+        daily_cap: cap(row.try_get("daily_cap")?),
     }))
 }
 
@@ -199,9 +218,10 @@ fn upsert_credential(account: &AccountSpec, spec: &super::file::CredentialSpec, 
         CredentialKind::Api => "api",
     };
     Write::new(
-        "INSERT INTO account_credentials (account_id, login, kind, hash, networks, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, login) DO UPDATE SET kind = $3, \
-         hash = CASE WHEN $4 = '' THEN account_credentials.hash ELSE $4 END, networks = $5, expires_at = $6",
+        "INSERT INTO account_credentials (account_id, login, kind, hash, networks, expires_at, daily_cap) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account_id, login) DO UPDATE SET kind = $3, \
+         hash = CASE WHEN $4 = '' THEN account_credentials.hash ELSE $4 END, networks = $5, expires_at = $6, \
+         daily_cap = $7",
         vec![
             Value::text(account.id.as_str()),
             Value::text(&spec.login),
@@ -209,25 +229,43 @@ fn upsert_credential(account: &AccountSpec, spec: &super::file::CredentialSpec, 
             Value::text(hash),
             Value::text(json_of(&spec.networks)),
             Value::or_null(spec.expires.map(Value::time)),
+            Value::or_null(spec.daily_cap.map(|cap| Value::int(i64::try_from(cap).unwrap_or(i64::MAX)))),
         ],
     )
 }
 
 /// Stops an account.
-#[must_use]
-pub fn block(id: &AccountId, reason: &str, at: Timestamp) -> Vec<Write> {
+pub(super) fn block(id: &AccountId, blocked: &Blocked) -> Write {
     let set = "UPDATE accounts SET blocked_reason = $2, blocked_at = $3 WHERE account_id = $1";
-    vec![
-        Write::new(set, vec![Value::text(id.as_str()), Value::text(reason), Value::time(at)]).rows(1),
-        changed(),
-    ]
+    let values = vec![Value::text(id.as_str()), Value::text(&blocked.reason), Value::time(blocked.at)];
+    Write::new(set, values)
 }
 
 /// Lets an account act again.
-#[must_use]
-pub fn unblock(id: &AccountId) -> Vec<Write> {
+pub(super) fn unblock(id: &AccountId) -> Write {
     let set = "UPDATE accounts SET blocked_reason = NULL, blocked_at = NULL WHERE account_id = $1";
-    vec![Write::new(set, vec![Value::text(id.as_str())]).rows(1), changed()]
+    Write::new(set, vec![Value::text(id.as_str())])
+}
+
+/// Stops a credential or a domain of an account.
+pub(super) fn block_part(id: &AccountId, scope: &str, subject: &str, blocked: &Blocked) -> Write {
+    Write::new(
+        "INSERT INTO blocks (account_id, scope, subject, reason, at_us) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (account_id, scope, subject) DO UPDATE SET reason = $4, at_us = $5",
+        vec![
+            Value::text(id.as_str()),
+            Value::text(scope),
+            Value::text(subject),
+            Value::text(&blocked.reason),
+            Value::time(blocked.at),
+        ],
+    )
+}
+
+/// Lets it act again.
+pub(super) fn unblock_part(id: &AccountId, scope: &str, subject: &str) -> Write {
+    let gone = "DELETE FROM blocks WHERE account_id = $1 AND scope = $2 AND subject = $3";
+    Write::new(gone, [id.as_str(), scope, subject].map(Value::text).to_vec())
 }
 
 /// Sets the mode of an account; it wins over what `apply` says.
@@ -299,6 +337,11 @@ fn mode(word: Option<&str>) -> Option<Mode> {
 
 fn time(us: i64) -> Timestamp {
     Timestamp::from_microsecond(us).unwrap_or_default()
+}
+
+/// 0 is no cap.
+fn cap(number: Option<i64>) -> Option<u64> {
+    number.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0)
 }
 
 fn damaged(error: &dyn std::fmt::Display) -> StoreError {

@@ -9,10 +9,10 @@ use countersign_wire::smtp::path::Path;
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use serde_json::json;
 
-use crate::acts::{Ending, Means, Reply, release};
+use crate::acts::{Ending, Means, Reply, block, release};
 use crate::custody::{self, Held, State};
 use crate::net::{Transaction, Upstream, UpstreamError};
-use crate::store::{self, Block, Durable, Ledger, Mismatch, Permit, Recorded, Release, Write};
+use crate::store::{self, Durable, Ledger, Mismatch, Permit, Recorded, Release, Write};
 
 /// The rows that change together with the leaf.
 pub(super) fn plan(command: &Command, means: &Means) -> Vec<Write> {
@@ -22,6 +22,7 @@ pub(super) fn plan(command: &Command, means: &Means) -> Vec<Write> {
         }
         (Verb::HeldRefuse, Means::Held { held, .. }) => ended(held, State::Held, State::Refused),
         (Verb::HeldExpire, Means::Held { held, .. }) => ended(held, State::Held, State::Expired),
+        (_, Means::Block(change)) => block::plan(change),
         (_, Means::Rows(writes)) => writes.clone(),
         (_, Means::Held { .. } | Means::Letter { .. }) => vec![],
     }
@@ -46,12 +47,17 @@ pub(super) async fn perform(
             let permit = recorded.permit::<Release>(&about)?;
             Ok(release_held(permit, submission, &held, upstream.as_deref(), ledger).await)
         }
-        (Verb::AccountBlock, _, _) => recorded.permit::<Block>(&about).map(|permit| done(permit.ruling())),
+        (Verb::AccountBlock, _, Means::Block(change)) => {
+            recorded.permit(&about).map(|permit| block::perform(permit, change, Ending::Done))
+        }
+        (Verb::AccountUnblock, _, Means::Block(change)) => {
+            recorded.permit(&about).map(|permit| block::lift(permit, &change))
+        }
         (_, _, _) => recorded.permit::<store::Command>(&about).map(|permit| done(permit.ruling())),
     }
 }
 
-fn done(ruling: &Ruling) -> Reply {
+pub(super) fn done(ruling: &Ruling) -> Reply {
     tracing::info!(actor = ruling.actor(), "ledger.ref" = %ruling.reference(), verb = ruling.action().name(), "done");
     let smtp = SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), "done");
     Reply::new(ruling, Ending::Done, smtp)

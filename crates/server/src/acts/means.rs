@@ -7,6 +7,7 @@ use countersign_core::reason::Reason;
 use countersign_wire::smtp::reply::Reply;
 use serde::Serialize;
 
+use crate::acts::block::Change;
 use crate::custody::{Held, HeldMail};
 use crate::net::{Transaction, Upstream};
 use crate::store::Write;
@@ -17,6 +18,8 @@ pub enum Means {
     Letter { outgoing: Option<Transaction>, refused: Vec<RefusedRecipient> },
     /// For held mail: its row, the upstream that would take it, and what is inside if that must be told.
     Held { held: Held, upstream: Option<Arc<Upstream>>, mail: Option<Box<HeldMail>> },
+    /// For a block or its end: what stops or acts again.
+    Block(Change),
     /// For any other command: the rows that change.
     Rows(Vec<Write>),
 }
@@ -48,7 +51,7 @@ impl Means {
     pub fn refused(&self) -> &[RefusedRecipient] {
         match self {
             Self::Letter { refused, .. } => refused,
-            Self::Held { .. } | Self::Rows(_) => &[],
+            Self::Held { .. } | Self::Block(_) | Self::Rows(_) => &[],
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Acts: what carries a ruling out. Each has two halves: `plan` says what must be durable together with
 //! the leaf, `perform` takes the permit by value. The gate calls both.
 
+mod block;
 mod command;
+mod count;
 mod hold;
 mod means;
 mod notify;
@@ -9,13 +11,14 @@ mod refuse;
 mod release;
 mod reply;
 
+pub use block::Change;
 pub use hold::Sealer;
 pub use means::{Means, RefusedRecipient};
 pub use notify::Notifier;
 pub use reply::{Ending, Outcome, Reply};
 
 use countersign_core::policy::{Decision, How, Ruling};
-use countersign_core::request::{Ask, Request};
+use countersign_core::request::{Action, Ask, Request, Verb};
 use serde_json::{Value, json};
 
 use crate::seal::SealError;
@@ -49,7 +52,11 @@ pub async fn plan(
         (Ask::Send(submission), Decision::Hold) if ruling.how() == Some(How::Custody) => {
             hold::plan(ruling, submission, sealer, attempt).await
         }
-        (Ask::Send(submission), Decision::Allow) => Ok(release::plan(ruling, submission, attempt)),
+        (Ask::Send(submission), Decision::Allow) => {
+            let mut writes = release::plan(ruling, submission, attempt);
+            writes.extend(count::plan(ruling, submission, &sealer.keys));
+            Ok(writes)
+        }
         (Ask::Command(command), Decision::Allow) => Ok(command::plan(command, means)),
         (_, Decision::Hold | Decision::Ask | Decision::Refuse) => Ok(vec![]),
     }
@@ -111,11 +118,33 @@ pub async fn perform(
     carried.unwrap_or_else(|(recorded, mismatch)| misfit(&recorded, &mismatch))
 }
 
-/// Carries out a refusal that the ledger is owed.
+/// Whether a ruling may go ahead while the ledger cannot write: what refuses, and what blocks.
 #[must_use]
-pub fn deny(owed: Recorded<Owed>, request: &Request) -> Reply {
-    match owed.permit(&request.about()) {
-        Ok(permit) => refuse::perform(permit),
+pub fn may_be_owed(ruling: &Ruling) -> bool {
+    let blocks = ruling.action() == Action::Command(Verb::AccountBlock);
+    ruling.binding() == Decision::Refuse || blocks && ruling.decision() == Decision::Allow
+}
+
+/// The rows that are owed together with the ruling.
+#[must_use]
+pub fn owed(means: &Means) -> Vec<Write> {
+    match means {
+        Means::Block(change) => block::plan(change),
+        Means::Letter { .. } | Means::Held { .. } | Means::Rows(_) => vec![],
+    }
+}
+
+/// Carries out a refusal or a block that the ledger is owed.
+#[must_use]
+pub fn deny(owed: Recorded<Owed>, request: &Request, means: Means) -> Reply {
+    let carried = match means {
+        Means::Block(change) if owed.ruling().binding() != Decision::Refuse => {
+            owed.permit(&request.about()).map(|permit| block::perform(permit, change, Ending::Owed))
+        }
+        _ => owed.permit(&request.about()).map(refuse::perform),
+    };
+    match carried {
+        Ok(reply) => reply,
         Err((owed, mismatch)) => Reply::unrecorded(owed.ruling(), &mismatch),
     }
 }

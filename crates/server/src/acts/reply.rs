@@ -26,6 +26,8 @@ pub struct Reply {
 pub enum Ending {
     /// The act was carried out.
     Done,
+    /// It was carried out, and the ledger is owed its entry and rows.
+    Owed,
     /// The ruling stops it.
     Stopped,
     /// Somebody else did it first.

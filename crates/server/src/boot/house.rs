@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_core::address::Domain;
+use countersign_core::evidence::Kind;
 use countersign_core::policy::{HoldAs, PolicyError, Rules};
 use countersign_wire::smtp::auth::Credentials;
 
@@ -24,6 +25,7 @@ use crate::net::resolver::{DnsSettings, Resolver, ResolverError, Servers};
 use crate::net::tls::{self, TlsError};
 use crate::net::upstream::{Scheme, Upstream, UpstreamSettings, UpstreamTimeouts};
 use crate::probes::domain::DomainExists;
+use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
 use crate::store::{Ledger, StoreError};
@@ -48,7 +50,7 @@ impl House {
     /// # Errors
     /// When a part cannot be built; nothing listens then.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BootError> {
-        let judge = judge(&config)?;
+        let mut judge = judge(&config)?;
         let hostname =
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         let exits = exits(&config, &hostname)?;
@@ -57,12 +59,15 @@ impl House {
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let directory = Directory::of_store(data.store.clone());
+        let (store, keys) = (data.store.clone(), data.keys.clone());
+        judge.slow.retain(|probe| probe.kind() != Kind::Limits);
+        judge.slow.push(Limits::counted(day_caps(&config), store, directory.clone(), keys));
         custody::reconcile(&data.store, &ledger).await?;
         // The lock of the directory says that nobody else works on these.
         jobs::reconcile(&data.store, clock.now()).await?;
         outbox::reconcile(&data.store, clock.now()).await?;
         let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
-        let gate = Gate::new(judge, ledger, sealer, notifier, transit);
+        let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
         Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
     }
 
@@ -136,9 +141,18 @@ pub fn judge(config: &Config) -> Result<Judge, BootError> {
     let rules = Arc::new(rules(config.policy_dir.as_deref())?);
     let resolver = Arc::new(resolver(config)?);
     let patience = config.dns.budget.mul_f64(0.9);
-    let slow: Vec<Arc<dyn Slow>> =
-        vec![Arc::new(DomainExists::new(Arc::clone(&resolver))), Arc::new(Spf::new(resolver, patience))];
+    let slow: Vec<Arc<dyn Slow>> = vec![
+        Arc::new(DomainExists::new(Arc::clone(&resolver))),
+        Arc::new(Spf::new(resolver, patience)),
+        // A house with a store counts; `check` has none.
+        Limits::uncounted(),
+    ];
     Ok(Judge { rules, slow, hold: HoldAs(config.send.hold), budget: config.dns.budget })
+}
+
+fn day_caps(config: &Config) -> DayCaps {
+    let limits = &config.limits;
+    DayCaps { per_credential: limits.per_credential_day, new_recipients: limits.new_recipients_day }
 }
 
 /// The resolver of a configuration.

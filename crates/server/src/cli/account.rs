@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::client::{NoAnswer, ask};
 use super::config::load;
 use super::exit::{Code, Failure, data, talk};
-use crate::accounts::Directory;
+use crate::accounts::{Directory, PLATFORM};
 use crate::boot::Data;
 use crate::clock::Clock;
 
@@ -29,15 +29,34 @@ pub(super) enum AccountVerb {
         #[arg(long)]
         json: bool,
     },
-    /// Stop an account: its mail is refused until it is unblocked; nothing is deleted
+    /// Stop an account, one of its credentials, or a domain: mail is refused until it is unblocked; nothing
+    /// is deleted
     Block {
-        id: String,
+        /// The account; may be left out with --domain, which is then stopped for all accounts
+        #[arg(required_unless_present = "domain")]
+        id: Option<String>,
+        /// Only mail as this domain and those below it
+        #[arg(long, conflicts_with = "credential")]
+        domain: Option<String>,
+        /// Only this login
+        #[arg(long)]
+        credential: Option<String>,
         /// Why; it is recorded
         #[arg(long)]
         reason: String,
     },
-    /// Let an account act again
-    Unblock { id: String },
+    /// Let an account, one of its credentials, or a domain act again
+    Unblock {
+        /// The account; may be left out with --domain
+        #[arg(required_unless_present = "domain")]
+        id: Option<String>,
+        /// The domain that was blocked
+        #[arg(long, conflicts_with = "credential")]
+        domain: Option<String>,
+        /// The login that was blocked
+        #[arg(long)]
+        credential: Option<String>,
+    },
 }
 
 impl AccountVerb {
@@ -63,17 +82,37 @@ impl AccountVerb {
                 };
                 data(&serde_json::to_string_pretty(&account).map_err(Failure::internal)?);
             }
-            Self::Block { id, reason } => {
-                let body = json!({ "reason": reason });
-                ask(&dir, Method::POST, &format!("/v1/accounts/{id}/block"), Some(&body)).await?;
-                talk(&format!("account `{id}` is blocked"));
+            Self::Block { id, domain, credential, reason } => {
+                let body = json!({ "reason": reason, "domain": domain, "credential": credential });
+                let what = named(id.as_deref(), domain.as_deref(), credential.as_deref());
+                let owed = change(&dir, id.as_deref(), "block", &body).await?;
+                let note = if owed { "; the ledger cannot write now and is owed the entry" } else { "" };
+                talk(&format!("{what} is blocked{note}"));
             }
-            Self::Unblock { id } => {
-                ask(&dir, Method::POST, &format!("/v1/accounts/{id}/unblock"), None).await?;
-                talk(&format!("account `{id}` may act again"));
+            Self::Unblock { id, domain, credential } => {
+                let body = json!({ "domain": domain, "credential": credential });
+                change(&dir, id.as_deref(), "unblock", &body).await?;
+                let what = named(id.as_deref(), domain.as_deref(), credential.as_deref());
+                talk(&format!("{what} may act again"));
             }
         }
         Ok(Code::Ok)
+    }
+}
+
+/// Blocks or unblocks; whether the ledger is owed the entry.
+async fn change(dir: &Path, id: Option<&str>, verb: &str, body: &Value) -> Result<bool, Failure> {
+    let id = id.unwrap_or(PLATFORM);
+    let answer = ask(dir, Method::POST, &format!("/v1/accounts/{id}/{verb}"), Some(body)).await?;
+    Ok(answer.get("owed").and_then(Value::as_bool).unwrap_or_default())
+}
+
+fn named(id: Option<&str>, domain: Option<&str>, credential: Option<&str>) -> String {
+    match (id, domain, credential) {
+        (Some(id), Some(domain), _) => format!("domain `{domain}` of account `{id}`"),
+        (None, Some(domain), _) => format!("domain `{domain}`"),
+        (Some(id), _, Some(login)) => format!("login `{login}` of account `{id}`"),
+        _ => format!("account `{}`", id.unwrap_or_default()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use countersign_core::request::Gate;
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::load;
@@ -30,6 +31,8 @@ impl Serve {
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+        // A file that may not grow is an error of the write, not the end of the process.
+        let _caught = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map_err(failed)?;
         let house = House::build(loaded.config.clone(), Clock::system()).await?;
         if let Some(mode) = house.directory.gate_mode(Gate::Send).await.map_err(Failure::internal)? {
             loaded.mode_from_store(mode);
@@ -54,8 +57,12 @@ impl Serve {
 pub(super) fn start_log(json: bool) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A log that cannot be written is no reason to stop: telling so on the same stream would panic.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .log_internal_errors(false);
     // A second start in one process keeps the first log.
     let _kept = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
 }

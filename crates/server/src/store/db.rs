@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnectionMetadata;
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
 use super::migrations;
 
@@ -34,7 +37,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", "16000")
             .pragma("cache_size", "-65536");
-        let writer = pool(1).connect_with(options).await.map_err(failed)?;
+        let writer = pool(1).before_acquire(unentangled).connect_with(options).await.map_err(failed)?;
         let migrated = migrations::sqlite().run(&writer).await;
         migrated.map_err(|cause| StoreError::Migrate { path: path.to_owned(), cause: cause.to_string() })?;
         let readers = readers(path).await.map_err(failed)?;
@@ -105,6 +108,16 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .disable_statement_logging()
+}
+
+/// After a failed COMMIT SQLite may have ended the transaction or not, and the driver counts on that it has
+/// not. Such a connection is closed, and the next one reads from the disk what is there.
+fn unentangled(
+    connection: &mut SqliteConnection,
+    _: PoolConnectionMetadata,
+) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
+    let clean = !connection.is_in_transaction();
+    Box::pin(async move { Ok(clean) })
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {

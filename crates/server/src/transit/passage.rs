@@ -1,7 +1,7 @@
 //! Passages in memory: which messages are being sent, in doubt, or sent and perhaps not heard.
 //! What is here is what counts; the rows are for the next start.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_core::ids::{AccountId, Ref};
@@ -17,7 +17,15 @@ use crate::store::{Keys, Ledger, Store, StoreError, Write};
 #[derive(Clone)]
 pub struct Transit {
     keys: Keys,
-    standing: Arc<Mutex<HashMap<Key, Standing>>>,
+    ledger: Ledger,
+    memory: Arc<Mutex<Memory>>,
+}
+
+#[derive(Default)]
+struct Memory {
+    standing: HashMap<Key, Standing>,
+    /// In the order in which they began; what ended meanwhile is still here.
+    order: VecDeque<Passage>,
 }
 
 /// An account, and the keyed digest of octets, reverse path and recipients.
@@ -73,15 +81,15 @@ impl Transit {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let oldest = now.checked_sub(REMEMBERED).unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut standing = HashMap::new();
+        let mut memory = Memory::default();
         for row in rows::all(store).await? {
             let rows::Row { account, print, reference, state, at, told } = row;
-            let passage = Passage { account: account.clone(), print, reference };
+            let passage = Passage { account, print, reference };
             if at < oldest {
                 ledger.later(rows::delete(&passage));
                 continue;
             }
-            standing.insert((account, print), Standing { reference, state, at });
+            memory.insert(passage.clone(), Standing { reference, state, at });
             if state == State::Sending && !told {
                 let value = json!({ "ref": reference, "result": "in-doubt", "upstream": INTERRUPTED });
                 let write = rows::doubt(&passage);
@@ -90,7 +98,7 @@ impl Transit {
                 }
             }
         }
-        Ok(Self { keys, standing: Arc::new(Mutex::new(standing)) })
+        Ok(Self { keys, ledger: ledger.clone(), memory: Arc::new(Mutex::new(memory)) })
     }
 
     /// What this attempt is. From now on a second one of the same message is known.
@@ -104,18 +112,20 @@ impl Transit {
         let print = self.keys.pseudonym("transit", &about);
         let passage = Passage { account: request.account.clone(), print, reference: request.reference };
         let fresh = Standing { reference: request.reference, state: State::Sending, at: request.at };
-        let mut standing = self.standing();
-        let earlier = standing.get(&passage.key()).copied().filter(|earlier| earlier.is_fresh(request.at));
+        let mut memory = self.memory();
+        memory.forget_old(request.at).for_each(|old| self.ledger.later(rows::delete(&old)));
+        let earlier =
+            memory.standing.get(&passage.key()).copied().filter(|earlier| earlier.is_fresh(request.at));
         match earlier {
             Some(earlier) if earlier.state == State::Sent => {
                 Attempt::Repeated(Passage { reference: earlier.reference, ..passage })
             }
             Some(earlier) => {
-                standing.insert(passage.key(), fresh);
+                memory.insert(passage.clone(), fresh);
                 Attempt::Doubtful(passage, earlier.reference)
             }
             None => {
-                standing.insert(passage.key(), fresh);
+                memory.insert(passage.clone(), fresh);
                 Attempt::First(passage)
             }
         }
@@ -152,29 +162,65 @@ impl Transit {
         rows::delete(passage)
     }
 
-    /// The client's next command came: it has heard what became of the message. The row to go some time.
-    #[must_use]
-    pub fn heard(&self, passage: &Passage) -> Write {
-        self.ended(passage)
+    /// The client's next command came: it has heard what became of the message. The row goes some time.
+    pub fn heard(&self, passage: &Passage) {
+        self.ledger.later(self.ended(passage));
     }
 
     fn forget(&self, passage: &Passage) {
-        let mut standing = self.standing();
-        if standing.get(&passage.key()).is_some_and(|it| it.reference == passage.reference) {
-            standing.remove(&passage.key());
-        }
+        self.memory().forget(passage);
     }
 
     fn change(&self, passage: &Passage, how: impl FnOnce(&mut Standing)) {
-        let mut standing = self.standing();
-        if let Some(it) = standing.get_mut(&passage.key()).filter(|it| it.reference == passage.reference) {
+        let mut memory = self.memory();
+        let it = memory.standing.get_mut(&passage.key());
+        if let Some(it) = it.filter(|it| it.reference == passage.reference) {
             how(it);
         }
     }
 
-    fn standing(&self) -> MutexGuard<'_, HashMap<Key, Standing>> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Memory {
+    fn insert(&mut self, passage: Passage, standing: Standing) {
+        self.standing.insert(passage.key(), standing);
+        self.order.push_back(passage);
+    }
+
+    /// Whether it was there, under this ref.
+    fn forget(&mut self, passage: &Passage) -> bool {
+        let key = passage.key();
+        let known = is_at(&self.standing, passage).is_some();
+        known && self.standing.remove(&key).is_some()
+    }
+
+    /// Forgets what is older than a day, and the oldest of too many; gives those whose rows are still there.
+    fn forget_old(&mut self, now: Timestamp) -> impl Iterator<Item = Passage> {
+        if self.order.len() > 2 * MOST {
+            let standing = &self.standing;
+            self.order.retain(|passage| is_at(standing, passage).is_some());
+        }
+        let mut old = Vec::new();
+        while let Some(first) = self.order.front() {
+            let is_fresh = is_at(&self.standing, first).is_some_and(|it| it.is_fresh(now));
+            if is_fresh && self.standing.len() <= MOST {
+                break;
+            }
+            let Some(first) = self.order.pop_front() else { break };
+            if self.forget(&first) {
+                old.push(first);
+            }
+        }
+        old.into_iter()
+    }
+}
+
+/// The standing of a passage, unless a later attempt has taken its place.
+fn is_at<'a>(standing: &'a HashMap<Key, Standing>, passage: &Passage) -> Option<&'a Standing> {
+    standing.get(&passage.key()).filter(|it| it.reference == passage.reference)
 }
 
 impl Attempt {
@@ -234,4 +280,44 @@ impl Standing {
 
 /// For so long a second attempt is recognised.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+/// Clients that never send another command after their message would fill the memory.
+const MOST: usize = 500_000;
 const INTERRUPTED: &str = "the server ended before the answer was recorded: the message may have been sent";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passage(number: u8) -> Passage {
+        let reference = Ref::from_random(u64::from(number) << 20);
+        Passage { account: AccountId::parse("acme").unwrap(), print: [number; 16], reference }
+    }
+
+    fn standing(passage: &Passage, at: Timestamp) -> Standing {
+        Standing { reference: passage.reference, state: State::Sending, at }
+    }
+
+    #[test]
+    fn what_is_older_than_a_day_is_forgotten_and_what_was_heard_is_no_row() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let then = now.checked_sub(SignedDuration::from_hours(25)).unwrap();
+        let mut memory = Memory::default();
+        for (number, at) in [(1, then), (2, then), (3, now)] {
+            memory.insert(passage(number), standing(&passage(number), at));
+        }
+        assert!(memory.forget(&passage(2)) && !memory.forget(&passage(2)));
+        assert_eq!(memory.forget_old(now).collect::<Vec<_>>(), [passage(1)]);
+        assert_eq!(memory.standing.len(), 1);
+    }
+
+    #[test]
+    fn a_late_word_about_an_earlier_attempt_changes_nothing() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let mut memory = Memory::default();
+        memory.insert(passage(1), standing(&passage(1), now));
+        let again = Passage { reference: passage(2).reference, ..passage(1) };
+        memory.insert(again.clone(), standing(&again, now));
+        assert!(!memory.forget(&passage(1)));
+        assert!(memory.forget(&again));
+    }
+}

@@ -20,7 +20,7 @@ pub(super) struct Row {
 }
 
 pub(super) async fn all(store: &Store) -> Result<Vec<Row>, StoreError> {
-    let rows = sqlx::query("SELECT account_id, print, ref, state, at_us FROM transit");
+    let rows = sqlx::query("SELECT account_id, print, ref, state, at_us FROM transit ORDER BY at_us");
     rows.fetch_all(store.readers()).await?.iter().map(row).collect()
 }
 

@@ -12,6 +12,8 @@ pub(super) struct ContentType<'a> {
     pub(super) two_boundaries: bool,
     /// `boundary*`, `boundary*0` ...: RFC 2231.
     pub(super) in_pieces: bool,
+    /// The type or a parameter is none (RFC 2045 5.1): where the boundary stands, each reader guesses.
+    pub(super) malformed: bool,
 }
 
 /// What an entity contains.
@@ -38,10 +40,16 @@ impl<'a> ContentType<'a> {
     pub(super) fn read(value: &'a [u8]) -> Self {
         let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
         let (kind, parameters) = value.split_at_checked(end).unwrap_or((value, &[]));
-        let mut found =
-            Self { kind: Kind::read(kind), boundary: None, two_boundaries: false, in_pieces: false };
+        let mut found = Self {
+            kind: Kind::read(kind),
+            boundary: None,
+            two_boundaries: false,
+            in_pieces: false,
+            malformed: !is_type(kind),
+        };
         let mut rest = parameters;
         while let Some((name, value, after)) = parameter(rest) {
+            found.malformed |= !is_token(name) || value.odd || is_parameter(&value);
             if name.eq_ignore_ascii_case(b"boundary") {
                 found.two_boundaries |= found.boundary.is_some();
                 found.boundary.get_or_insert(value);
@@ -58,7 +66,8 @@ impl<'a> ContentType<'a> {
 impl Kind {
     fn read(value: &[u8]) -> Self {
         let name = without_comments(value);
-        if starts_with(&name, b"multipart/") {
+        // `multipart` and `"multipart/mixed` are no types, and some readers follow their boundary all the same.
+        if name.windows(9).any(|part| part.eq_ignore_ascii_case(b"multipart")) {
             Self::Multipart { digest: name.eq_ignore_ascii_case(b"multipart/digest") }
         } else if MESSAGES.iter().any(|message| name.eq_ignore_ascii_case(message)) {
             Self::Message
@@ -83,6 +92,23 @@ fn without_comments(value: &[u8]) -> Vec<u8> {
         _ => depth == 0 && !byte.is_ascii_whitespace(),
     });
     visible.take(LONGEST_NAME).collect()
+}
+
+/// RFC 2045 5.1: `"Content-Type" ":" type "/" subtype`, both tokens.
+fn is_type(value: &[u8]) -> bool {
+    let name = without_comments(value);
+    let mut parts = name.split(|b| *b == b'/');
+    parts.next().is_some_and(is_token) && parts.next().is_some_and(is_token) && parts.next().is_none()
+}
+
+fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(b))
+}
+
+/// `a=` and `boundary=b` on the next line: to some readers the first is empty and the second a parameter.
+fn is_parameter(value: &Boundary<'_>) -> bool {
+    let assigns = |text: &[u8]| text.windows(9).any(|part| part.eq_ignore_ascii_case(b"boundary="));
+    matches!(value.text, Cow::Borrowed(text) if assigns(text))
 }
 
 fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
@@ -161,6 +187,28 @@ const LONGEST_NAME: usize = 64;
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_boundary_that_only_lenient_readers_find_is_told() {
+        let malformed = |value: &str| ContentType::read(value.as_bytes()).malformed;
+        for value in [
+            "multipart/mixed;\" boundary = b",
+            "multipart/mixed; x\r\n\tboundary=b",
+            "multipart/mixed; boundary=\"\"b",
+            "multipart/mixed:\r\n\tboundary=b",
+            "multipart/mixed; x=\r\n\tboundary=b",
+            "multipart/mixed; =x\r\n\tboundary=b",
+            "multipart/mi\"xed; boundary=\"multipart/mixed; boundary=b\"",
+            "multipart; boundary=b",
+            "\"multipart/mixed; boundary=b",
+        ] {
+            assert!(malformed(value), "{value}");
+            let kind = ContentType::read(value.as_bytes()).kind;
+            assert_eq!(kind, Kind::Multipart { digest: false }, "{value}");
+        }
+        assert!(!malformed("multipart/mixed (a); x-boundary=b; charset; boundary=----=_c; "));
+        assert!(!malformed("multipart/mixed; name=\"a boundary=b\"; boundary=boundary"));
+    }
+
     fn boundary(value: &str) -> Option<String> {
         let found = ContentType::read(value.as_bytes());
         found.boundary.map(|b| String::from_utf8_lossy(&b.text).into_owned())
@@ -172,7 +220,7 @@ mod tests {
             ("text/plain", Kind::Leaf),
             ("", Kind::Leaf),
             ("MULTIPART/Mixed; boundary=a", Kind::Multipart { digest: false }),
-            (" multipart(;)/(x) digest", Kind::Leaf),
+            (" multipart(;)/(x) digest", Kind::Multipart { digest: false }),
             (" multipart (x) / digest", Kind::Multipart { digest: true }),
             ("Message/RFC822", Kind::Message),
             ("message/global; charset=utf-8", Kind::Message),

@@ -100,6 +100,13 @@ pub enum MimeAmbiguity {
         /// The line.
         line: usize,
     },
+    /// A type or a parameter that RFC 2045 5.1 does not know, such as `multipart` or `x boundary=a`: some
+    /// readers find a boundary in it, some do not.
+    #[error("the multipart whose header ends in line {line} has a malformed Content-Type")]
+    TypeForm {
+        /// The line.
+        line: usize,
+    },
     /// A multipart inside another one with the same boundary.
     #[error("the multipart whose header ends in line {line} has the boundary of one around it")]
     SameBoundary {
@@ -143,6 +150,7 @@ impl MimeAmbiguity {
             Self::TwoBoundaries { .. } => "two-boundaries",
             Self::BoundaryInPieces { .. } => "boundary-in-pieces",
             Self::BoundaryForm { .. } => "boundary-form",
+            Self::TypeForm { .. } => "type-form",
             Self::SameBoundary { .. } => "same-boundary",
             Self::EncodedMultipart { .. } => "encoded-multipart",
             Self::PartAfterEnd { .. } => "part-after-end",

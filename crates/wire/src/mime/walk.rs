@@ -207,6 +207,10 @@ impl<'a> Walk<'a> {
             (read.two_boundaries, MimeAmbiguity::TwoBoundaries { line }),
             (read.in_pieces, MimeAmbiguity::BoundaryInPieces { line }),
             (read.boundary.as_ref().is_some_and(|b| b.odd), MimeAmbiguity::BoundaryForm { line }),
+            (
+                read.malformed && !read.boundary.as_ref().is_some_and(|b| b.odd),
+                MimeAmbiguity::TypeForm { line },
+            ),
             (read.boundary.is_some() && self.stack.iter().any(same), MimeAmbiguity::SameBoundary { line }),
             (base64, MimeAmbiguity::EncodedMultipart { line }),
         ];

@@ -36,7 +36,7 @@ impl Clockwork {
         let reply = control.order(order, means).await.map_err(|problem| problem.detail())?;
         match &reply.ending {
             Ending::Done => Ok(Done::Gone),
-            Ending::Stopped => {
+            Ending::Stopped | Ending::Owed => {
                 Err(reply.ruling.reasons().first().map_or("not permitted", |cause| cause.code).to_owned())
             }
             Ending::Conflict => Err("somebody else acts on it".to_owned()),

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
+use countersign_core::address::Domain;
 use countersign_core::ids::AccountId;
 use countersign_core::request::{Actor, Gate, Mode, Verb};
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Control, Order, PLATFORM, Peer, Problem, answer, platform};
-use crate::accounts::{self, file::AccountsFile, secret};
-use crate::acts::{Means, Reply};
-use crate::custody;
-use crate::store::lease::later;
+use super::{Control, Order, Peer, Problem, answer, platform};
+use crate::accounts::{self, Blocked, PLATFORM, Reach, Target, file::AccountsFile, secret};
+use crate::acts::{Change, Means, Reply};
 
 /// An accounts file with the secrets that it names, as the CLI sends it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,9 +25,12 @@ pub struct Apply {
     pub prune: bool,
 }
 
-#[derive(Debug, Deserialize)]
+/// What is to be blocked, or to act again: with neither a domain nor a credential the whole account.
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Block {
-    reason: String,
+    reason: Option<String>,
+    domain: Option<String>,
+    credential: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,19 +65,10 @@ impl Control {
     /// # Errors
     /// A sentence: why it is not blocked.
     pub async fn block_here(&self, id: &str, reason: &str) -> Result<(), String> {
-        let id = AccountId::parse(id).map_err(|error| error.to_string())?;
-        let actor = Actor::Local(rustix::process::getuid().as_raw());
-        let writes = accounts::block(&id, reason, self.clock.now());
-        let arguments = json!({ "reason": reason });
-        let order = Order {
-            actor,
-            verb: Verb::AccountBlock,
-            object: id.to_string(),
-            arguments,
-            message: None,
-            account: id,
-        };
-        carry(self, order, writes).await.map(|_| ()).map_err(|problem| problem.detail())
+        let account = AccountId::parse(id).map_err(|error| error.to_string())?;
+        let peer = Peer(Actor::Local(rustix::process::getuid().as_raw()));
+        let target = Target { account, reach: Reach::Account };
+        self.change(peer, target, Some(reason)).await.map(|_| ()).map_err(|problem| problem.detail())
     }
 
     async fn load(&self, actor: Actor, asked: Apply) -> Result<Reply, Problem> {
@@ -141,26 +133,63 @@ pub(super) async fn block(
     Path(id): Path<String>,
     Json(block): Json<Block>,
 ) -> Result<Json<Value>, Problem> {
-    if block.reason.trim().is_empty() {
+    let reason = block.reason.as_deref().map(str::trim).unwrap_or_default();
+    if reason.is_empty() {
         return Err(Problem::bad_request("a block needs a reason: it is recorded, and somebody will ask"));
     }
-    let account = known(&control, &id).await?;
-    let writes = accounts::block(&account, &block.reason, control.clock.now());
-    let order = order(peer, Verb::AccountBlock, &id, json!({ "reason": block.reason }), account);
-    carry(&control, order, writes).await
+    let target = control.target(&id, &block).await?;
+    control.change(peer, target, Some(reason)).await
 }
 
 pub(super) async fn unblock(
     State(control): State<Control>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
+    block: Option<Json<Block>>,
 ) -> Result<Json<Value>, Problem> {
-    let account = known(&control, &id).await?;
-    let mut writes = accounts::unblock(&account);
-    // Blocking deletes nothing: what was held meanwhile does not expire the moment it ends.
-    writes.extend(custody::keep_until(&account, later(control.clock.now(), AFTER_BLOCK)));
-    let order = order(peer, Verb::AccountUnblock, &id, Value::Null, account);
-    carry(&control, order, writes).await
+    let Json(block) = block.unwrap_or_default();
+    let target = control.target(&id, &block).await?;
+    control.change(peer, target, None).await
+}
+
+impl Control {
+    /// What a block names: an account, one of its credentials, a domain; a domain of `platform` is everybody's.
+    async fn target(&self, id: &str, block: &Block) -> Result<Target, Problem> {
+        let reach = match (&block.domain, &block.credential) {
+            (None, None) => Reach::Account,
+            (Some(domain), None) => {
+                Reach::Domain(Domain::parse(domain).map_err(|e| Problem::bad_request(&e.to_string()))?)
+            }
+            (None, Some(login)) => Reach::Credential(login.clone()),
+            (Some(_), Some(_)) => {
+                return Err(Problem::bad_request("block a domain or a credential, not both at once"));
+            }
+        };
+        let account = match (id, &reach) {
+            (PLATFORM, Reach::Domain(_)) => platform()?,
+            (PLATFORM, _) => {
+                return Err(Problem::bad_request("of the whole platform only a domain is blocked"));
+            }
+            _ => known(self, id).await?,
+        };
+        if let Reach::Credential(login) = &reach {
+            let owner = self.directory.login(login).await.map_err(Problem::of)?;
+            if owner.is_none_or(|credential| credential.account != account) {
+                return Err(Problem::not_found(&format!("account `{account}` has no login `{login}`")));
+            }
+        }
+        Ok(Target { account, reach })
+    }
+
+    async fn change(&self, peer: Peer, target: Target, reason: Option<&str>) -> Result<Json<Value>, Problem> {
+        let verb = if reason.is_some() { Verb::AccountBlock } else { Verb::AccountUnblock };
+        let account = target.account.clone();
+        let order = order(peer, verb, account.as_str(), target.arguments(reason), account.clone());
+        let at = self.clock.now();
+        let blocked = reason.map(|reason| Blocked { reason: reason.to_owned(), at });
+        let change = Change { target, blocked, at, directory: self.directory.clone() };
+        answer(&self.order(order, Means::Block(change)).await?)
+    }
 }
 
 pub(super) async fn set_mode(
@@ -200,6 +229,3 @@ async fn known(control: &Control, id: &str) -> Result<AccountId, Problem> {
         Err(error) => Err(Problem::not_found(&error.to_string())),
     }
 }
-
-/// How long held mail of an account is kept at least once it is unblocked.
-const AFTER_BLOCK: SignedDuration = SignedDuration::from_hours(24);

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
-use crate::accounts::{Account, Directory};
+use crate::accounts::{Account, Directory, PLATFORM};
 use crate::acts::{Ending, Means, Reply};
 use crate::clock::{Clock, draw_ref};
 use crate::doors::Exits;
@@ -125,15 +125,13 @@ impl Control {
 fn answer(reply: &Reply) -> Result<axum::Json<Value>, Problem> {
     match &reply.ending {
         Ending::Done => Ok(axum::Json(json!({ "done": true, "ruling": reply.ruling }))),
+        Ending::Owed => Ok(axum::Json(json!({ "done": true, "owed": true, "ruling": reply.ruling }))),
         Ending::Stopped => Err(Problem::not_permitted(&reply.ruling)),
         Ending::Conflict => Err(Problem::conflict(&reply.ruling)),
         Ending::Unrecorded(why) => Err(Problem::unavailable("ledger-unavailable", why)),
         Ending::Upstream(why) => Err(Problem::unavailable("upstream-unavailable", why)),
     }
 }
-
-/// The account that stands for the platform itself, in commands that are about none.
-pub const PLATFORM: &str = "platform";
 
 fn platform() -> Result<AccountId, Problem> {
     AccountId::parse(PLATFORM).map_err(Problem::of)

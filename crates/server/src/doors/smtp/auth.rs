@@ -25,6 +25,8 @@ pub(super) enum SignInError {
     Network,
     #[error("the credential has expired")]
     Expired,
+    #[error("the credential is blocked")]
+    Blocked,
     #[error(transparent)]
     Directory(#[from] DirectoryError),
 }
@@ -45,6 +47,9 @@ impl Door {
         }
         if credential.expires.is_some_and(|at| at <= self.clock.now()) {
             return Err(SignInError::Expired);
+        }
+        if self.directory.account(&credential.account).await?.is_login_blocked(&credential.login) {
+            return Err(SignInError::Blocked);
         }
         Ok(SignedIn { login: credential.login, account: credential.account })
     }

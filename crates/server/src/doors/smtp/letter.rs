@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_core::address::EmailAddress;
+use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::ids::Ref;
 use countersign_core::message::Message;
 use countersign_core::reason;
@@ -87,8 +87,14 @@ impl Letter {
 
     /// What is refused at MAIL already, with leaf and ref: a blocked account, a size that is too big.
     async fn admit(self, door: &Door) -> Result<Self, Reply> {
-        let code = if self.account.blocked.is_some() {
-            "account-blocked"
+        let domains: Vec<&Domain> = self.envelope.mail_from.iter().map(EmailAddress::domain).collect();
+        let blocked = self.account.block_on(&self.signed_in.login, &domains).map(|(what, _)| what);
+        let code = if let Some(what) = blocked {
+            match what {
+                "domain" => "domain-blocked",
+                "credential" => "credential-blocked",
+                _ => "account-blocked",
+            }
         } else if self.mail.parameters.size.is_some_and(|size| size > door.limits.message_bytes as u64) {
             "limit-message-bytes"
         } else {

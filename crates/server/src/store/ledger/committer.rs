@@ -1,7 +1,6 @@
 //! The committer: the one task that appends to the ledger.
 //! It takes whatever waits as soon as its last commit is done, so batches form by themselves under load.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,7 +120,7 @@ impl Committer {
         for debt in self.debts.oldest(BATCH.saturating_sub(drafts.len()).min(BATCH_OWED)) {
             match Draft::ruling(&self.keys, &debt.ruling, debt.extra, true).await {
                 Ok(draft) => {
-                    drafts.push(draft);
+                    drafts.push(Draft { writes: debt.writes, ..draft });
                     numbers.push(debt.number);
                 }
                 Err(error) => {
@@ -136,11 +135,15 @@ impl Committer {
 
     /// What was recorded already is no longer owed either: its first commit was durable after all.
     fn settle(&self, numbers: &[u64], results: Vec<Result<(), RecordError>>) {
-        let paid = numbers
-            .iter()
-            .zip(results)
-            .filter(|(_, result)| matches!(result, Ok(()) | Err(RecordError::Duplicate(_))));
-        self.debts.settle(&paid.map(|(number, _)| *number).collect::<HashSet<u64>>());
+        let is_paid =
+            |result: &Result<(), RecordError>| matches!(result, Ok(()) | Err(RecordError::Duplicate(_)));
+        let (paid, open): (Vec<_>, Vec<_>) =
+            numbers.iter().copied().zip(results).partition(|(_, result)| is_paid(result));
+        for (_, result) in &open {
+            tracing::error!(?result, "the rows of an owed ruling cannot be written and are given up");
+        }
+        self.debts.settle(&paid.into_iter().map(|(number, _)| number).collect());
+        self.debts.strip(&open.into_iter().map(|(number, _)| number).collect());
     }
 }
 

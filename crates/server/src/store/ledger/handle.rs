@@ -67,10 +67,10 @@ impl Ledger {
     }
 
     /// Lets a refusal or a block go ahead while the ledger cannot write: remembers the ruling, and appends
-    /// it when the store writes again, marked as owed.
+    /// it when the store writes again, marked as owed, together with its writes.
     #[must_use]
-    pub fn owe(&self, ruling: Ruling, extra: Value) -> Recorded<Owed> {
-        self.debts.add(ruling.clone(), extra);
+    pub fn owe(&self, ruling: Ruling, extra: Value, writes: Vec<Write>) -> Recorded<Owed> {
+        self.debts.add(ruling.clone(), extra, writes);
         Recorded::new(Box::new(ruling))
     }
 

@@ -8,6 +8,8 @@ use countersign_core::policy::Ruling;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::store::Write;
+
 /// The debts, oldest first; bounded, because a store that is gone may stay gone.
 #[derive(Debug, Default)]
 pub(super) struct Debts {
@@ -29,11 +31,12 @@ pub(super) struct Debt {
     pub(super) number: u64,
     pub(super) ruling: Ruling,
     pub(super) extra: Value,
+    pub(super) writes: Vec<Write>,
 }
 
 impl Debts {
     /// Remembers a ruling; when there is no room left it is only counted, and logged.
-    pub(super) fn add(&self, ruling: Ruling, extra: Value) {
+    pub(super) fn add(&self, ruling: Ruling, extra: Value, writes: Vec<Write>) {
         let mut state = self.state();
         if state.queue.len() >= BOUND {
             state.forgotten += 1;
@@ -43,7 +46,7 @@ impl Debts {
         }
         let number = state.next;
         state.next += 1;
-        state.queue.push_back(Debt { number, ruling, extra });
+        state.queue.push_back(Debt { number, ruling, extra, writes });
         drop(state);
         self.added.notify_one();
     }
@@ -66,6 +69,16 @@ impl Debts {
     /// Forgets those that are durable.
     pub(super) fn settle(&self, numbers: &HashSet<u64>) {
         self.state().queue.retain(|debt| !numbers.contains(&debt.number));
+    }
+
+    /// Gives up the writes of those that do not fit the store any more; the rulings are still owed.
+    pub(super) fn strip(&self, numbers: &HashSet<u64>) {
+        let mut state = self.state();
+        state
+            .queue
+            .iter_mut()
+            .filter(|debt| numbers.contains(&debt.number))
+            .for_each(|debt| debt.writes.clear());
     }
 
     /// Returns when something is owed.

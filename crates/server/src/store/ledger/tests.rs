@@ -372,9 +372,9 @@ async fn what_is_owed_is_appended_when_the_store_writes_again() {
     let refusal = ruling(1, "acme", "refuse", Enforce);
     let failed = ledger.record(refusal.clone(), Value::Null, vec![]).await;
     assert!(matches!(failed, Err(RecordError::Unavailable(_))));
-    let owed = ledger.owe(refusal, json!({"note": "x"}));
+    let owed = ledger.owe(refusal, json!({"note": "x"}), vec![]);
     assert_eq!(owed.permit::<Refuse>(&about()).unwrap().reference(), Ref::from_random(1));
-    let allowed = ledger.owe(ruling(2, "acme", "allow", Enforce), Value::Null);
+    let allowed = ledger.owe(ruling(2, "acme", "allow", Enforce), Value::Null, vec![]);
     assert_eq!(allowed.permit::<Refuse>(&about()).unwrap_err().1, Mismatch::Decision);
     assert_eq!(ledger.owed(), 2);
     // A live ruling fails as before, and nothing owed is lost by that.
@@ -401,7 +401,7 @@ async fn what_was_recorded_after_all_is_no_longer_owed() {
     let ledger = stage.ledger().await.unwrap();
     let refusal = ruling(1, "acme", "refuse", Enforce);
     ledger.record(refusal.clone(), Value::Null, vec![]).await.unwrap();
-    drop(ledger.owe(refusal, Value::Null));
+    drop(ledger.owe(refusal, Value::Null, vec![]));
     ledger.record(ruling(2, "acme", "allow", Enforce), Value::Null, vec![]).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(ledger.owed(), 0);

@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use super::{Enhanced, Reply};
+use super::{Enhanced, Reply, without_controls};
 use crate::limits::Limits;
 
 /// Why the octets of an upstream are not a reply. The connection is of no use afterwards.
@@ -125,7 +125,8 @@ fn read_line(line: &[u8]) -> Result<Line, ReplyError> {
         [b'-', text @ ..] => (false, text),
         _ => return Err(not_a_reply()),
     };
-    Ok(Line { code, last, text: String::from_utf8_lossy(text).into_owned() })
+    // Before the enhanced code is read: a tab after it is a space to whoever reads what we write.
+    Ok(Line { code, last, text: without_controls(&String::from_utf8_lossy(text)) })
 }
 
 /// Three digits, the first 2 to 5. The second is not checked: RFC 5321 4.2.1 lists 0 to 5, and

@@ -194,3 +194,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_tab_after_the_enhanced_code_of_an_upstream_does_not_hide_it() {
+    let mut parser = ReplyParser::new(&Limits::default());
+    let reply = parser.push(b"550 5.1.1\tunknown user\r\n").unwrap().reply.unwrap();
+    assert_eq!(reply.enhanced(), Some(Enhanced::new(5, 1, 1)));
+    assert_eq!(reply.lines(), ["unknown user"]);
+}

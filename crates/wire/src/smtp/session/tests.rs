@@ -1,10 +1,6 @@
-use proptest::prelude::*;
+//! Single questions to the table; random walks over it are in `crates/oracles`.
 
-use self::model::Model;
 use super::*;
-use crate::smtp::parameters::MailParameters;
-
-mod model;
 
 fn everything() -> Capabilities {
     Capabilities {
@@ -233,104 +229,4 @@ fn no_misfit_event_opens_anything() {
     session.advance(Event::RcptAccepted);
     session.advance(Event::DataStarted);
     assert_eq!(session.state(), State::Greeted);
-}
-
-const LINES: [&str; 24] = [
-    "EHLO a",
-    "HELO a",
-    "MAIL FROM:<>",
-    "MAIL FROM:<a@b.example> SIZE=5 BODY=8BITMIME",
-    "MAIL FROM:<\u{e9}@b.example> SMTPUTF8",
-    "MAIL FROM:<a@b.example> BODY=BINARYMIME",
-    "MAIL FROM:<a@b.example> RET=FULL",
-    "RCPT TO:<a@b.example>",
-    "RCPT TO:<postmaster>",
-    "RCPT TO:<\u{e9}@b.example>",
-    "RCPT TO:<a@b.example> NOTIFY=NEVER",
-    "DATA",
-    "DATA",
-    "BDAT 5",
-    "BDAT 5 LAST",
-    "RSET",
-    "NOOP",
-    "QUIT",
-    "VRFY a",
-    "EXPN a",
-    "STARTTLS",
-    "AUTH PLAIN",
-    "AUTH LOGIN",
-    "XCLIENT a",
-];
-
-/// A line of the walk, and whether policy says yes to it once the session allowed it.
-fn move_of_the_walk() -> impl Strategy<Value = (&'static str, bool)> {
-    // QUIT ends a walk, so it is rare.
-    let line = prop::sample::select(LINES.to_vec()).prop_flat_map(|line| {
-        let instead = if line == "QUIT" { 20 } else { 0 };
-        prop_oneof![1 => Just(line), instead => Just("NOOP")]
-    });
-    (line, prop::bool::weighted(0.8))
-}
-
-fn rules() -> impl Strategy<Value = Rules> {
-    (any::<bool>(), any::<bool>(), any::<[bool; 7]>()).prop_map(|(auth_required, plaintext_auth, flags)| {
-        let [starttls, auth, eight_bit, smtputf8, chunking, dsn, size] = flags;
-        let auth = if auth || auth_required { vec!["PLAIN".to_owned()] } else { Vec::new() };
-        let size = size.then_some(1000);
-        let offer = Capabilities { size, starttls, auth, eight_bit, smtputf8, chunking, dsn, ..everything() };
-        Rules { auth_required, plaintext_auth, offer }
-    })
-}
-
-/// What a door does with a command that was allowed.
-fn event_of(command: &Command, accepted: bool) -> Option<Event> {
-    match command {
-        Command::Ehlo(_) => accepted.then_some(EHLO),
-        Command::Helo(_) => accepted.then_some(HELO),
-        Command::Mail(Mail { parameters: MailParameters { smtputf8, .. }, .. }) if accepted => {
-            Some(Event::MailAccepted { smtputf8: *smtputf8 })
-        }
-        Command::Rcpt(_) => accepted.then_some(Event::RcptAccepted),
-        Command::Data if accepted => Some(Event::DataStarted),
-        Command::Bdat { last: false, .. } if accepted => Some(Event::ChunkAccepted),
-        Command::Mail(_) | Command::Data | Command::Bdat { .. } | Command::Rset => {
-            Some(Event::TransactionEnded)
-        }
-        Command::StartTls => accepted.then_some(Event::TlsStarted),
-        Command::Auth { .. } => accepted.then_some(Event::Authenticated),
-        Command::Quit => Some(Event::Closed),
-        _ => None,
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2500))]
-
-    /// 2,500 walks of 120 moves: 300,000 steps.
-    #[test]
-    fn random_walk_agrees_with_the_model(
-        rules in rules(),
-        tls in any::<bool>(),
-        moves in prop::collection::vec(move_of_the_walk(), 120),
-    ) {
-        let mut model = Model::new(&rules, tls);
-        let mut session = Session::new(rules, tls);
-        for (line, accepted) in moves {
-            let command = read(line);
-            let judged = match session.judge(&command) {
-                Step::Allow => 250,
-                Step::Refuse(fixed) => fixed.code,
-            };
-            prop_assert_eq!(judged, model.answer(line), "{} in {:?}", line, session.state());
-            if judged == 250 {
-                model.happened(line, accepted);
-                event_of(&command, accepted).into_iter().for_each(|event| session.advance(event));
-            } else if session.state() == State::Data {
-                // The message ends, one way or the other.
-                model.message_ended();
-                session.advance(Event::TransactionEnded);
-            }
-            prop_assert_eq!(session.in_transaction(), model.in_transaction());
-        }
-    }
 }

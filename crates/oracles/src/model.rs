@@ -1,18 +1,19 @@
 //! A second opinion on the order of SMTP commands, from the RFCs, written as facts and questions
 //! and not as states. It knows nothing of the table it checks and works on the text of the lines.
+//! Called by `walk`, and by the scenario that walks over the wire.
 
-use crate::smtp::session::Rules;
+use countersign_wire::smtp::session::Rules;
 
 /// What has happened on a connection.
 #[derive(Debug)]
-pub(super) struct Model {
+pub struct Model {
     must_log_in: bool,
     log_in_in_the_clear: bool,
     offered: Vec<&'static str>,
     encrypted: bool,
     greeting: Option<&'static str>,
     logged_in: bool,
-    sender: Option<String>,
+    sender: Option<&'static str>,
     recipients: u32,
     chunks: u32,
     reading_message: bool,
@@ -20,7 +21,9 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(rules: &Rules, encrypted: bool) -> Self {
+    /// Before the first greeting.
+    #[must_use]
+    pub fn new(rules: &Rules, encrypted: bool) -> Self {
         let offer = &rules.offer;
         let offered = [
             (offer.starttls, "STARTTLS"),
@@ -47,13 +50,22 @@ impl Model {
         }
     }
 
-    pub(super) const fn in_transaction(&self) -> bool {
+    /// MAIL was accepted, and its transaction has not ended.
+    #[must_use]
+    pub const fn in_transaction(&self) -> bool {
         self.sender.is_some() && !self.over
     }
 
-    /// The code of the refusal, or 250.
-    pub(super) fn answer(&self, line: &str) -> u16 {
-        let verb = line.split(' ').next().unwrap();
+    /// DATA was answered with 354, and the message has not ended.
+    #[must_use]
+    pub const fn is_reading_message(&self) -> bool {
+        self.reading_message
+    }
+
+    /// The code of the refusal, or 250. The line is one of [`LINES`](crate::walk::LINES).
+    #[must_use]
+    pub fn answer(&self, line: &str) -> u16 {
+        let verb = line.split(' ').next().unwrap_or_default();
         let extended = self.greeting == Some("EHLO");
         if self.over || self.reading_message {
             return 503;
@@ -76,24 +88,24 @@ impl Model {
             "MAIL" => self.parameters(line, extended),
             "RCPT" if self.sender.is_none() || self.chunks > 0 => 503,
             "RCPT" if self.parameters(line, extended) != 250 => 555,
-            "RCPT" if !line.is_ascii() && !self.sender.as_ref().unwrap().contains("SMTPUTF8") => 553,
+            "RCPT" if !line.is_ascii() && !self.sender.is_some_and(|line| line.contains("SMTPUTF8")) => 553,
             "RCPT" => 250,
             "DATA" if self.recipients == 0 || self.chunks > 0 => 503,
             "DATA" => 250,
             "BDAT" if self.recipients == 0 || !extended => 503,
             "BDAT" => self.needs_offer("CHUNKING"),
-            _ => unreachable!("{line}"),
+            _ => 0,
         }
     }
 
     /// A command was allowed; policy accepted it or not.
-    pub(super) fn happened(&mut self, line: &str, accepted: bool) {
-        let words: Vec<&str> = line.split(' ').collect();
-        match words[0] {
+    pub fn happened(&mut self, line: &'static str, accepted: bool) {
+        let verb = line.split(' ').next().unwrap_or_default();
+        match verb {
             "QUIT" => self.over = true,
             "RSET" => self.message_ended(),
             "EHLO" | "HELO" if accepted => {
-                self.greeting = Some(if words[0] == "EHLO" { "EHLO" } else { "HELO" });
+                self.greeting = Some(verb);
                 self.message_ended();
             }
             "STARTTLS" if accepted => {
@@ -103,16 +115,17 @@ impl Model {
                 self.message_ended();
             }
             "AUTH" if accepted => self.logged_in = true,
-            "MAIL" if accepted => self.sender = Some(line.to_owned()),
+            "MAIL" if accepted => self.sender = Some(line),
             "RCPT" if accepted => self.recipients += 1,
             "DATA" if accepted => self.reading_message = true,
-            "BDAT" if accepted && words.len() == 2 => self.chunks += 1,
+            "BDAT" if accepted && !line.ends_with("LAST") => self.chunks += 1,
             "DATA" | "BDAT" => self.message_ended(),
             _ => {}
         }
     }
 
-    pub(super) fn message_ended(&mut self) {
+    /// The transaction is over, one way or the other.
+    pub fn message_ended(&mut self) {
         self.sender = None;
         self.recipients = 0;
         self.chunks = 0;
@@ -128,7 +141,7 @@ impl Model {
     }
 
     fn parameters(&self, line: &str, extended: bool) -> u16 {
-        let (_, path) = line.split_once('<').unwrap();
+        let (_, path) = line.split_once('<').unwrap_or_default();
         let mut given = path.split(' ').skip(1);
         if given.all(|parameter| extended && self.offered.contains(&parameter)) { 250 } else { 555 }
     }

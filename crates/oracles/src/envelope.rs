@@ -1,0 +1,46 @@
+//! Envelope addresses and parameters: kept as they came, printed as they were read, and the two grammars of
+//! addresses that we have agree.
+//! The fuzz targets `path` and `parameters`.
+
+use countersign_core::address::EmailAddress;
+use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
+use countersign_wire::smtp::path::Path;
+
+/// The octets are an address without brackets.
+pub(crate) fn path(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else { return };
+    let path = Path::parse(text);
+    if let Ok(path) = &path {
+        assert_eq!(path.to_string(), text, "the path is not the text that was sent");
+        assert!(path.local().len() <= 64 && path.domain().len() <= 255 && text.len() <= 254);
+        assert!(!text.chars().any(char::is_control));
+        assert!(!path.domain().contains(['@', '>', ' ']), "{text}");
+    }
+    if let Ok(address) = EmailAddress::parse(text) {
+        let printed = address.to_string();
+        assert_eq!(EmailAddress::parse(&printed).as_ref(), Ok(&address), "{printed}");
+        assert!(!text.is_ascii() || path.is_ok(), "an address of a field is no address of an envelope");
+        assert!(!printed.is_ascii() || Path::parse(&printed).is_ok(), "{printed}");
+    }
+}
+
+/// The octets are what follows the path.
+pub(crate) fn parameters(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else { return };
+    if let Ok(read) = MailParameters::parse(text) {
+        assert_eq!(MailParameters::parse(&read.to_string()).as_ref(), Ok(&read), "{read}");
+        assert_eq!(read.is_empty(), read.to_string().is_empty());
+        check_printed(&read.to_string(), text);
+    }
+    if let Ok(read) = RcptParameters::parse(text) {
+        assert_eq!(RcptParameters::parse(&read.to_string()).as_ref(), Ok(&read), "{read}");
+        assert_eq!(read.is_empty(), read.to_string().is_empty());
+        check_printed(&read.to_string(), text);
+    }
+}
+
+/// What goes to an upstream has as many words as came, and nothing that ends a line.
+fn check_printed(printed: &str, text: &str) {
+    assert_eq!(printed.matches(' ').count(), text.matches(' ').count(), "`{printed}` of `{text}`");
+    assert!(printed.bytes().all(|octet| octet == b' ' || octet.is_ascii_graphic()), "{printed}");
+}
