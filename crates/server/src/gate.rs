@@ -147,7 +147,7 @@ impl Gate {
         let rings = !notices.is_empty();
         let recorded = match acts::plan(&request, &ruling, &means, &self.sealer, &attempt).await {
             Ok(mut writes) => {
-                writes.extend(notices);
+                writes.extend(notices.iter().cloned());
                 self.ledger.record(ruling.clone(), particulars.clone(), writes).await
             }
             Err(error) => Err(error.into()),
@@ -162,7 +162,7 @@ impl Gate {
             }
             Err(error) => {
                 self.transit.undo(&attempt, request.at);
-                self.unrecorded(&request, ruling, particulars, means, &error)
+                self.unrecorded(&request, ruling, particulars, means, notices, &error)
             }
         }
     }
@@ -187,13 +187,14 @@ impl Gate {
         ruling: Ruling,
         particulars: Value,
         means: Means,
+        notices: Vec<Write>,
         error: &RecordError,
     ) -> Reply {
         match error {
             RecordError::Conflict => Reply::conflict(&ruling),
             _ if acts::may_be_owed(&ruling) => {
                 tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
-                let writes = acts::owed(&means);
+                let writes = acts::owed(&means).into_iter().chain(notices).collect();
                 acts::deny(self.ledger.owe(ruling, particulars, writes), request, means)
             }
             RecordError::Full(_) => Reply::full(&ruling, error),

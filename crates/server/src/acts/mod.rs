@@ -3,6 +3,7 @@
 
 mod block;
 mod command;
+mod count;
 mod hold;
 mod means;
 mod notify;
@@ -51,7 +52,11 @@ pub async fn plan(
         (Ask::Send(submission), Decision::Hold) if ruling.how() == Some(How::Custody) => {
             hold::plan(ruling, submission, sealer, attempt).await
         }
-        (Ask::Send(submission), Decision::Allow) => Ok(release::plan(ruling, submission, attempt)),
+        (Ask::Send(submission), Decision::Allow) => {
+            let mut writes = release::plan(ruling, submission, attempt);
+            writes.extend(count::plan(ruling, submission, &sealer.keys));
+            Ok(writes)
+        }
         (Ask::Command(command), Decision::Allow) => Ok(command::plan(command, means)),
         (_, Decision::Hold | Decision::Ask | Decision::Refuse) => Ok(vec![]),
     }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::control::Control;
 use crate::clock::draw_jitter;
+use crate::counts::{self, Day};
 use crate::store::StoreError;
 use crate::store::jobs::{self, Job};
 use crate::store::lease::{back_off, later};
@@ -92,6 +93,10 @@ impl Clockwork {
     /// Does the jobs that are due, and says when the next one is.
     async fn jobs(&self) -> Result<Option<Timestamp>, StoreError> {
         let store = &self.control.store;
+        let today = Day::of(self.control.clock.now());
+        if counts::has_before(store, today).await? {
+            store.change(&[counts::forget_before(today)]).await?;
+        }
         loop {
             let due = jobs::due(store, &self.name, self.control.clock.now(), AT_ONCE).await?;
             if due.is_empty() {

@@ -176,8 +176,8 @@ impl Post {
 fn fate(reply: &Reply) -> Fate {
     let code = reply.ruling.reasons().first().map_or("no reason", |cause| cause.code).to_owned();
     match &reply.ending {
-        Ending::Done | Ending::Owed => Fate::Left,
-        Ending::Stopped => match (reply.ruling.binding(), reply.ruling.how()) {
+        Ending::Done => Fate::Left,
+        Ending::Stopped | Ending::Owed => match (reply.ruling.binding(), reply.ruling.how()) {
             (Decision::Refuse, _) => Fate::Never(code),
             // An operator's policy said so by name: it waits for a person, like everybody's.
             (Decision::Hold, Some(How::Custody)) => Fate::Left,
