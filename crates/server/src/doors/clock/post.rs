@@ -89,6 +89,9 @@ impl Post {
         if account.blocked.is_some() {
             return Err(format!("the notice account `{id}` is blocked"));
         }
+        if !account.networks.is_empty() {
+            return Err(format!("the notice account `{id}` has `networks`, and its mail comes from none"));
+        }
         if !account.has_proved(from.domain()) {
             return Err(format!("the notice account `{id}` has not proved `{}`", from.domain()));
         }
