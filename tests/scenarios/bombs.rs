@@ -10,7 +10,9 @@ use crate::world::{World, letter};
 const HEAD: &str = "From: news@acme.example\r\nTo: bo@reader.example\r\n";
 
 fn bombs() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
-    let message = "Content-Type: message/rfc822\r\n\r\n".repeat(22_000);
+    let message = |count: usize| "Content-Type: message/rfc822\r\n\r\n".repeat(count);
+    let segments: String = (0..10_000).map(|n| format!(";\r\n name*{n}*=x")).collect();
+    let addresses: String = (0..100_000).map(|n| format!(",\r\n a{n}@reader.example")).collect();
     let nest = |n: usize| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n");
     let multiparts: String = (0..100_000).map(nest).collect();
     let parts = "--b\r\n\r\na part\r\n".repeat(100_000);
@@ -20,7 +22,26 @@ fn bombs() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
     let words = "\r\n =?utf-8?q?a?=".repeat(6_000);
     let boundary = "b".repeat(900);
     [
-        ("22,000 letters in each other", format!("{HEAD}{message}\r\nHello\r\n"), Some("limit-mime-depth")),
+        (
+            "22,000 letters in each other",
+            format!("{HEAD}{}\r\nHello\r\n", message(22_000)),
+            Some("limit-mime-depth"),
+        ),
+        (
+            "90,000 letters in each other",
+            format!("{HEAD}{}\r\nHello\r\n", message(90_000)),
+            Some("limit-mime-depth"),
+        ),
+        (
+            "10,000 segments of a parameter",
+            format!("{HEAD}Content-Type: text/plain{segments}\r\n\r\nx\r\n"),
+            Some("limit-headers"),
+        ),
+        (
+            "100,000 addresses",
+            format!("{HEAD}Cc: bo@reader.example{addresses}\r\n\r\nx\r\n"),
+            Some("limit-headers"),
+        ),
         ("100,000 multiparts in each other", format!("{HEAD}{multiparts}"), Some("limit-mime-depth")),
         (
             "100,000 parts",
@@ -69,4 +90,20 @@ async fn the_server_outlives_every_bomb() {
         assert_eq!(alive.code, 250, "after {name}");
     }
     assert_eq!(world.sink.taken(), bombs().len());
+    assert!(peak(&world) <= 512 * 1024, "{} KiB of memory", peak(&world));
+}
+
+#[tokio::test]
+async fn a_field_that_harms_scripts_is_a_field() {
+    let world = World::usual().await;
+    let message = format!("{HEAD}__proto__: polluted\r\nconstructor: x\r\n\r\nhello\r\n").into_bytes();
+    assert_eq!(world.send("acme", "news@acme.example", &message).await.code, 250);
+    assert_eq!(world.arrival(1).await.message, message);
+}
+
+/// The most memory that the server has had, in KiB.
+fn peak(world: &World) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", world.ready()["pid"])).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -133,6 +133,14 @@ impl Client {
         let _gone = self.stream.flush().await;
     }
 
+    /// Octets in two segments. What is heard must not depend on whether the pause between them was long enough.
+    pub(crate) async fn write_cut(&mut self, octets: &[u8], cut: usize) {
+        let (one, two) = octets.split_at(cut);
+        self.write(one).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        self.write(two).await;
+    }
+
     /// The next reply.
     pub(crate) async fn hear(&mut self) -> Reply {
         self.try_hear().await.expect(CLOSED)

@@ -61,9 +61,11 @@ class Crowd:
         self.address, self.count, self.every = address, count, every
         self.sources, self.selector = addresses(), selectors.DefaultSelector()
         self.standing, self.due = {}, []
-        self.opened = self.greeted = self.turned_away = self.closed = 0
+        self.pause = self.opened = self.greeted = self.turned_away = self.closed = 0
 
     def step(self):
+        if time.monotonic() < self.pause:
+            return self.listen()
         for _ in range(min(50, self.count - len(self.standing))):
             sock = connecting(self.address, next(self.sources))
             if sock is None:
@@ -71,6 +73,9 @@ class Crowd:
             self.standing[sock] = 0
             self.opened += 1
             self.selector.register(sock, selectors.EVENT_READ)
+        self.listen()
+
+    def listen(self):
         for key, _ in self.selector.select(0.02):
             self.read(key.fileobj)
         self.drip()
@@ -85,6 +90,7 @@ class Crowd:
             self.due.append((time.monotonic() + self.every, sock))
         elif said[:3] in (b"421", b"554"):
             self.turned_away += 1
+            self.pause = time.monotonic() + 0.05  # So that it stays a crowd of slow ones and becomes no flood.
             self.leave(sock)
         elif not said:
             self.closed += 1
