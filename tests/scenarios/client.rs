@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::world::within;
@@ -33,6 +33,11 @@ pub(crate) struct Reply {
 }
 
 impl Client {
+    /// Over a connection on which nothing was heard yet.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream: Box::new(stream), ahead: Vec::new() }
+    }
+
     /// Connects and hears the greeting.
     pub(crate) async fn connect(door: SocketAddr) -> Self {
         let stream = TcpStream::connect(door).await.unwrap();
@@ -40,6 +45,21 @@ impl Client {
         let mut client = Self { stream: Box::new(stream), ahead: Vec::new() };
         assert_eq!(client.hear().await.code, 220);
         client
+    }
+
+    /// Connects from an address of loopback; what is said first may be a refusal.
+    pub(crate) async fn connect_from(address: &str, door: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
+        Self::over(socket.connect(door).await.unwrap())
+    }
+
+    /// The reply to a password, in a session of its own.
+    pub(crate) async fn try_password(address: &str, door: SocketAddr, login: &str, password: &str) -> Reply {
+        let mut client = Self::connect_from(address, door).await;
+        assert_eq!(client.hear().await.code, 220);
+        client.ask("EHLO client.example").await;
+        client.ask(&format!("AUTH PLAIN {}", plain(login, password))).await
     }
 
     /// Connects, greets and signs in with the password of the world's accounts.
@@ -118,7 +138,7 @@ impl Client {
         self.try_hear().await.expect(CLOSED)
     }
 
-    async fn try_hear(&mut self) -> Option<Reply> {
+    pub(crate) async fn try_hear(&mut self) -> Option<Reply> {
         let mut lines = Vec::new();
         loop {
             let line = self.line().await?;
@@ -131,9 +151,14 @@ impl Client {
     }
 
     /// Everything that is still said, once the server has closed.
-    pub(crate) async fn until_closed(mut self) -> Vec<Reply> {
+    pub(crate) async fn until_closed(self) -> Vec<Reply> {
+        self.until_closed_within(10).await
+    }
+
+    /// As `until_closed`, for what takes so many seconds.
+    pub(crate) async fn until_closed_within(mut self, seconds: u64) -> Vec<Reply> {
         let mut replies = Vec::new();
-        while within(10, "the end of the connection", self.fill()).await > 0 {}
+        while within(seconds, "the end of the connection", self.fill()).await > 0 {}
         while !self.ahead.is_empty() {
             replies.push(self.hear().await);
         }

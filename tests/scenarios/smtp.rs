@@ -150,12 +150,16 @@ async fn commands_in_the_clear_behind_starttls_are_thrown_away() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_is_not_offered_is_never_read_as_commands() {
+async fn a_chunk_that_is_refused_is_never_read_as_commands() {
     let world = World::usual().await;
     let mut client = world.client("acme").await;
-    client.write(b"BDAT 50 LAST\r\nMAIL FROM:<news@acme.example>\r\nNOOP\r\nNOOP\r\nNOOP\r\n").await;
+    client.write(b"BDAT 49 LAST\r\nMAIL FROM:<news@acme.example>\r\nNOOP\r\nNOOP\r\nNOOP\r\nQUIT\r\n").await;
     let replies = client.until_closed().await;
-    assert_eq!(replies.iter().map(|reply| reply.code).collect::<Vec<_>>(), [503], "{replies:?}");
+    assert_eq!(replies.iter().map(|reply| reply.code).collect::<Vec<_>>(), [503, 221], "{replies:?}");
+    let mut client = world.client("acme").await;
+    client.write(b"BDAT 99999999999 LAST\r\nNOOP\r\nNOOP\r\n").await;
+    let replies = client.until_closed().await;
+    assert_eq!(replies.iter().map(|reply| reply.code).collect::<Vec<_>>(), [421], "{replies:?}");
 }
 
 #[tokio::test]
@@ -245,9 +249,10 @@ async fn the_upstream_s_refusal_of_a_recipient_is_heard_and_recorded() {
     let mut client = world.client("acme").await;
     client.ask("MAIL FROM:<news@acme.example>").await;
     let reply = client.ask("RCPT TO:<nobody@reader.example>").await;
+    let ours = format!("ref={}", reply.reference().unwrap());
     assert_eq!(
         (reply.code, reply.text().as_str()),
-        (550, "5.1.1 No such user here,\n5.1.1 and there never was")
+        (550, format!("5.1.1 No such user here,\n5.1.1 and there never was\n5.1.1 {ours}").as_str())
     );
     assert_eq!(client.ask("RCPT TO:<bo@reader.example>").await.code, 250);
     assert_eq!(client.ask("DATA").await.code, 354);
@@ -255,6 +260,7 @@ async fn the_upstream_s_refusal_of_a_recipient_is_heard_and_recorded() {
     assert_eq!(client.hear().await.code, 250);
 
     let arrival = world.arrival(1).await;
+    assert!(arrival.trace.contains(&ours), "{}", arrival.trace);
     assert_eq!(arrival.envelope.recipients, ["bo@reader.example"]);
     let reference = arrival.trace.split_once("ref=").unwrap().1[..10].to_owned();
     let entries = world.json(&["explain", &reference, "--json"]).await;
@@ -276,9 +282,9 @@ async fn an_upstream_that_is_down_is_451_at_rcpt() {
         assert_eq!(client.ask("MAIL FROM:<news@acme.example>").await.code, 250);
         let reply = client.ask("RCPT TO:<bo@reader.example>").await;
         assert_eq!((reply.code, reply.enhanced()), (451, "4.4.1"), "{act:?}: {reply:?}");
-        assert_eq!(reply.reference(), None, "nothing is recorded that a ref could open");
         assert_eq!(client.ask("DATA").await.code, 503);
         assert_eq!(client.ask("RSET").await.code, 250);
+        assert_eq!(reasons(&world, &reply).await, ["upstream-unavailable"]);
     }
     world.sink.clear_faults();
     assert_eq!(client.send("news@acme.example", &letter("news@acme.example")).await.code, 250);

@@ -27,6 +27,12 @@ impl AccountId {
         }
     }
 
+    /// `platform`: the platform itself, for what is about no account.
+    #[must_use]
+    pub fn platform() -> Self {
+        Self("platform".to_owned())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -78,7 +78,13 @@ impl Gate {
         directory: Directory,
     ) -> Self {
         let (bell, settling) = (Bell::default(), Arc::default());
-        Self { judge, ledger, sealer, notifier, bell, transit, directory, settling }
+        Self { judge, ledger, sealer, notifier, transit, directory, bell, settling }
+    }
+
+    /// The same gate with other rules and settings.
+    #[must_use]
+    pub fn with(&self, judge: Judge, sealer: Sealer, notifier: Notifier) -> Self {
+        Self { judge, sealer, notifier, ..self.clone() }
     }
 
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.

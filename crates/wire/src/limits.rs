@@ -23,10 +23,17 @@ pub struct Limits {
     pub mime_depth: usize,
     /// MIME parts of a message, leaves and containers.
     pub mime_parts: usize,
+    /// Parameters of one Content-Type or Content-Disposition field; each piece of an RFC 2231
+    /// continuation is one.
+    pub field_parameters: usize,
+    /// Parameters of all Content-Type and Content-Disposition fields of a message.
+    pub mime_parameters: usize,
     /// Recipients of one transaction.
     pub recipients: usize,
     /// Commands of a session between two messages; RCPT has a limit of its own.
     pub commands: usize,
+    /// Chunks of one message (RFC 3030).
+    pub chunks: usize,
     /// Octets of one line of a reply that we write. RFC 5321 4.5.3.1.5 allows 512 with CRLF.
     pub reply_line: usize,
     /// Octets of one reply line of an upstream including CRLF. RFC 5321 4.5.3.1.5 says 512, and
@@ -48,8 +55,11 @@ impl Default for Limits {
             header_fields: 1000,
             mime_depth: 20,
             mime_parts: 1000,
+            field_parameters: 100,
+            mime_parameters: 10_000,
             recipients: 1000,
             commands: 1000,
+            chunks: 10_000,
             reply_line: 500,
             upstream_reply_line: 2048,
             upstream_reply_lines: 100,

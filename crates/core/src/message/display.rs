@@ -1,10 +1,12 @@
 //! What a display name shows, and whether it poses as an address.
 //! Called by the mailbox grammar with the phrase before the angle brackets and with comments.
 
+use std::fmt;
+
 use countersign_wire::header::encoded_word;
 
 use super::Ambiguity;
-use crate::address::Domain;
+use crate::address::{Domain, EmailAddress};
 
 /// A display name as a mail reader shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,21 +20,31 @@ pub(super) struct Display {
 impl Display {
     /// Decodes the words of a phrase and judges them beside the domain of the true address.
     ///
-    /// A name that looks like an address of another domain is legal: the caller warns. If it also
-    /// has what separates mailboxes, then a reader that decodes or unquotes before it parses finds
-    /// another author: refused.
-    pub(super) fn read(phrase: &str, domain: &Domain) -> Result<Self, Ambiguity> {
+    /// A name that looks like an address of another domain is legal: the caller warns. If a name has
+    /// another address, of whatever domain, and what separates mailboxes, then a reader that decodes or
+    /// unquotes before it parses finds another author: refused.
+    pub(super) fn read(phrase: &str, own: &EmailAddress) -> Result<Self, Ambiguity> {
         let decoded = encoded_word::decode(phrase);
-        if let Some(charset) = decoded.opaque_charset {
+        let twice = encoded_word::decode(&decoded.text);
+        if let Some(charset) = decoded.opaque_charset.or(twice.opaque_charset) {
             return Err(Ambiguity::Charset(charset));
         }
-        no_control(&decoded.text)?;
-        let text = decoded.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let foreign = foreign_address(&text, domain);
-        match foreign {
-            Some(address) if text.contains(SEPARATORS) => Err(Ambiguity::MailboxInDisplay(address)),
-            foreign => Ok(Self { text, foreign }),
+        if decoded.broken {
+            return Err(Ambiguity::BrokenWord);
         }
+        no_control(&decoded.text)?;
+        no_control(&twice.text)?;
+        let text = decoded.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let shown = [text.as_str(), twice.text.as_str()];
+        let others = || shown.into_iter().flat_map(addresses).filter(|other| !other.is(own));
+        if shown.iter().any(|text| text.contains(SEPARATORS))
+            && let Some(other) = others().next()
+        {
+            return Err(Ambiguity::MailboxInDisplay(other.to_string()));
+        }
+        let foreign = others().find(|other| !other.is_related(own.domain()));
+        let foreign = foreign.map(|other| other.to_string());
+        Ok(Self { text, foreign })
     }
 }
 
@@ -47,35 +59,59 @@ pub(super) fn no_control(text: &str) -> Result<(), Ambiguity> {
     Ok(())
 }
 
-/// The first thing of the form `x@y.z` whose domain is neither `domain` nor related to it.
-fn foreign_address(text: &str, domain: &Domain) -> Option<String> {
-    let plain: String = text.chars().map(plain).collect();
+/// Something in a text that a person or a lenient reader takes for an address.
+struct Shown {
+    local: String,
+    host: String,
+}
+
+impl Shown {
+    fn is(&self, own: &EmailAddress) -> bool {
+        self.local == own.local() && Domain::parse(&self.host).is_ok_and(|host| host == *own.domain())
+    }
+
+    fn is_related(&self, domain: &Domain) -> bool {
+        Domain::parse(&self.host).is_ok_and(|other| {
+            other == *domain || other.is_subdomain_of(domain) || domain.is_subdomain_of(&other)
+        })
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.local, self.host)
+    }
+}
+
+/// Everything of the form `x@y.z`.
+fn addresses(text: &str) -> Vec<Shown> {
+    let plain: String = text.chars().filter(|c| !is_invisible(*c)).map(plain).collect();
     let mut before = "";
+    let mut found = Vec::new();
     for piece in plain.split('@') {
         let touches = before.chars().next_back().is_some_and(|c| !c.is_whitespace() && c != '(');
         let host = piece.split(|c| !is_host(c)).next().unwrap_or_default().trim_matches(['.', '-']);
-        if touches && host.contains('.') && !is_related(host, domain) {
+        if touches && host.contains('.') {
             let local = before.rsplit(is_outside).next().unwrap_or_default();
-            return Some(format!("{local}@{host}"));
+            found.push(Shown { local: local.to_owned(), host: host.to_owned() });
         }
         before = piece;
     }
-    None
-}
-
-fn is_related(host: &str, domain: &Domain) -> bool {
-    Domain::parse(host).is_ok_and(|other| {
-        other == *domain || other.is_subdomain_of(domain) || domain.is_subdomain_of(&other)
-    })
+    found
 }
 
 /// Full-width and small forms that a person reads as `@` and `.`.
 const fn plain(character: char) -> char {
     match character {
         '\u{ff20}' | '\u{fe6b}' => '@',
-        '\u{ff0e}' | '\u{fe52}' | '\u{3002}' | '\u{ff61}' => '.',
+        '\u{ff0e}' | '\u{fe52}' | '\u{3002}' | '\u{ff61}' | '\u{2024}' => '.',
         other => other,
     }
+}
+
+/// Characters without a form of their own, which could cut an address in two for us and not for a person.
+const fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 fn is_host(character: char) -> bool {
@@ -101,7 +137,7 @@ mod tests {
     use super::*;
 
     fn read(phrase: &str) -> Result<Display, Ambiguity> {
-        Display::read(phrase, &Domain::parse("shop.example").unwrap())
+        Display::read(phrase, &EmailAddress::parse("ana@shop.example").unwrap())
     }
 
     #[test]
@@ -120,6 +156,9 @@ mod tests {
             ("Ana: ceo@bank.example", Some("ceo@bank.example")),
             ("\"ceo\"@bank.example", Some("@bank.example")),
             ("Ana (@bank.example)", None),
+            ("ceo@bank\u{200b}.exam\u{ad}ple", Some("ceo@bank.example")),
+            ("ceo@bank\u{2024}example", Some("ceo@bank.example")),
+            ("=?utf-8?q?=3D=3Futf-8=3Fq=3Fceo=3D40bank.example=3F=3D?=", Some("ceo@bank.example")),
         ] {
             assert_eq!(read(phrase).unwrap().foreign.as_deref(), foreign, "{phrase}");
         }
@@ -133,10 +172,14 @@ mod tests {
             "ceo@bank.example;",
             "=?utf-8?q?CEO_=3Cceo=40bank.example=3E?=",
             "=?utf-8?b?Y2VvQGJhbmsuZXhhbXBsZT4=?=",
+            "=?utf-8?q?ceo=40shop.example=2C?=",
+            "ceo@shop.example; Ana",
+            "=?utf-8?q?=3D=3Futf-8=3Fq=3Fceo=3D40bank.example=3D2C=3F=3D?=",
         ] {
             assert_eq!(read(phrase).unwrap_err().code(), "mailbox-in-display", "{phrase}");
         }
         assert!(read("Doe, Ana <ana@shop.example>").is_ok());
+        assert!(read("Ana, ana@SHOP.example").is_ok());
     }
 
     #[test]
@@ -146,7 +189,12 @@ mod tests {
             ("=?utf-8?q?a=00b?=", "control"),
             ("=?utf-8?q?a=E2=80=AEb?=", "bidi"),
             ("a\u{2028}b", "control"),
+            ("=?utf-8?q?Ana", "broken-word"),
+            ("=?utf-8?q?Ana?", "broken-word"),
+            ("=?utf-8?x?Ana?=", "broken-word"),
             ("=?utf-7?q?a?=", "charset"),
+            ("=?cp037?q?a?=", "charset"),
+            ("=?unicode-escape?q?=5Cx40?=", "charset"),
         ] {
             assert_eq!(read(phrase).unwrap_err().code(), code, "{phrase}");
         }

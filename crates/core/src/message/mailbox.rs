@@ -29,10 +29,14 @@ impl Mailbox {
     /// Whatever lets another reader see another mailbox; see [`Ambiguity`].
     pub fn parse(raw_value: &[u8]) -> Result<Self, Ambiguity> {
         let value = unfold(raw_value);
-        if value.len() > LONGEST_MAILBOX {
+        if value.len() > LONGEST_MAILBOX || raw_value.split(|b| *b == b'\n').any(|l| l.len() > LONGEST_LINE) {
             return Err(Ambiguity::TooLong);
         }
-        one(&cut(text(&value)?)?)
+        let tokens = cut(text(&value)?)?;
+        if is_folded_inside(raw_value) {
+            return Err(Ambiguity::FoldedQuote);
+        }
+        one(&tokens)
     }
 
     /// Reads the raw value of a field that holds a list of mailboxes, such as Reply-To.
@@ -60,6 +64,26 @@ impl Mailbox {
         }
         Ok(mailboxes)
     }
+}
+
+/// Whether a line ends inside a quoted string or a comment. RFC 5322 3.2.2 allows it, but a reader that
+/// does not unfold first (such as Python's `parseaddr` of a raw field) ends the string there and goes on
+/// with the rest: `"ceo@bank.example` CRLF ` " <ana@shop.example>` is the bank's for it.
+fn is_folded_inside(raw_value: &[u8]) -> bool {
+    let (mut quoted, mut depth, mut escaped) = (false, 0_usize, false);
+    let value = raw_value.trim_ascii();
+    for byte in value {
+        match byte {
+            b'\r' | b'\n' if quoted || depth > 0 => return true,
+            _ if escaped => escaped = false,
+            b'\\' if quoted || depth > 0 => escaped = true,
+            b'"' if depth == 0 => quoted = !quoted,
+            b'(' if !quoted => depth = depth.saturating_add(1),
+            b')' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// RFC 6532 3.2 adds UTF-8 to the text of header fields, and nothing else.
@@ -121,12 +145,12 @@ fn mailbox(
     phrase: &[Token<'_>],
     commented: &[Token<'_>],
 ) -> Result<Mailbox, Ambiguity> {
-    let name = Display::read(&phrase_text(phrase), address.domain())?;
+    let name = Display::read(&phrase_text(phrase), &address)?;
     let comments: Vec<&str> = commented
         .iter()
         .filter_map(|token| if let Token::Comment(text) = token { Some(*text) } else { None })
         .collect();
-    let comment = Display::read(&comments.join(" "), address.domain())?;
+    let comment = Display::read(&comments.join(" "), &address)?;
     if comment.text.contains(NOT_IN_COMMENTS) {
         return Err(Ambiguity::CommentWithAddress);
     }
@@ -289,6 +313,9 @@ const NOT_IN_LOCAL_PARTS: [char; 10] = ['@', '<', '>', '(', ')', ',', ';', ':', 
 
 /// RFC 5322 2.1.1 allows a line of 998; one mailbox needs no more, folded or not.
 const LONGEST_MAILBOX: usize = 998;
+
+/// RFC 5322 2.1.1: a line of more than 998, the name included, may be folded on its way, and not by us.
+const LONGEST_LINE: usize = 990;
 
 const LONGEST_LIST: usize = 16_384;
 

@@ -20,6 +20,7 @@ pub fn exceeded(request: &Request) -> Option<(&'static Reason, String)> {
     let code = match fault {
         MimeFault::Depth { .. } => "limit-mime-depth",
         MimeFault::Parts { .. } => "limit-mime-parts",
+        MimeFault::Parameters { .. } => "limit-mime-parameters",
         MimeFault::HeaderFields { .. } | MimeFault::HeaderBytes { .. } => "limit-headers",
     };
     Some((reason::known(code), fault.to_string()))

@@ -167,7 +167,7 @@ fn with_evidence(reason: &Reason, voice: &Voice, dossier: &Dossier, mut words: W
 fn cause(reason: &'static Reason, policy: &str, decision: Decision, words: &Words) -> Cause {
     let (code, enhanced) = match (decision, reason.reply) {
         (Decision::Hold | Decision::Ask, (500.., _)) => (451, "4.7.1"),
-        (Decision::Refuse, (..500, _)) if reason.code != "limit-recipients" => (550, "5.7.1"),
+        (Decision::Refuse, (..500, _)) if !reason.always => (550, "5.7.1"),
         (_, reply) => reply,
     };
     Cause {

@@ -31,10 +31,10 @@ pub struct Account {
     pub networks: Vec<IpNet>,
     pub domains: Vec<OwnedDomain>,
     pub blocked: Option<Blocked>,
-    /// Who is told what happens to it.
-    pub owner_email: Option<EmailAddress>,
     /// Credentials of it and domains that are blocked, also those that are blocked for everybody.
     pub blocked_parts: Vec<(Reach, Blocked)>,
+    /// Who is told what happens to it.
+    pub owner_email: Option<EmailAddress>,
     /// When SPF last passed, by author domain.
     pub spf_passed: HashMap<Domain, Timestamp>,
 }
@@ -80,8 +80,8 @@ impl Account {
             networks: vec![],
             domains: vec![],
             blocked: None,
-            owner_email: None,
             blocked_parts: vec![],
+            owner_email: None,
             spf_passed: HashMap::new(),
         }
     }

@@ -71,9 +71,19 @@ impl RefusedRecipient {
         Self { address: address.to_string(), by: "upstream", reply: reply.to_string(), reason: None }
     }
 
-    /// Whether we refused it.
+    /// The code of the reason: ours, or what the upstream's reply comes to.
     #[must_use]
-    pub fn is_ours(&self) -> bool {
-        self.by == "us"
+    pub fn code(&self) -> &'static str {
+        match self.reason {
+            Some(code) => code,
+            None if self.reply.starts_with('4') => "recipient-deferred",
+            None => "recipient-refused",
+        }
+    }
+
+    /// What the peer heard.
+    #[must_use]
+    pub fn reply(&self) -> &str {
+        &self.reply
     }
 }

@@ -2,6 +2,7 @@
 //! `serve` and `try` call it; commands that need a store without a server use `Data` and `House`.
 
 mod data;
+mod descriptors;
 mod doors;
 mod house;
 

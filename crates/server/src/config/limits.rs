@@ -17,6 +17,8 @@ pub struct Limits {
     pub connections_per_ip: usize,
     /// Sessions from one /24 or /64.
     pub connections_per_net: usize,
+    /// Sessions altogether.
+    pub connections: usize,
     /// Commands of a session between two messages; RCPT does not count.
     pub commands: usize,
     /// Recipients of one transaction.
@@ -51,6 +53,7 @@ impl Limits {
             new_recipients_day: some_number(limits.count("new_recipients_day")?),
             connections_per_ip: limits.count("connections_per_ip")?,
             connections_per_net: limits.count("connections_per_net")?,
+            connections: limits.count("connections")?,
             commands: limits.count("commands")?,
             rcpts: limits.count("rcpts")?,
             message_bytes: limits.count("message_bytes")?,

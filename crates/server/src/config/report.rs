@@ -7,7 +7,7 @@ use countersign_core::request::Mode;
 use super::checked::Config;
 use super::dns::{Authoritative, Resolvers};
 use super::load::Loaded;
-use super::send::{Listener, ListenerKind, ListenerTls};
+use super::send::{AccountFrom, Listener, ListenerKind, ListenerTls};
 use super::server::StoreUrl;
 use super::upstream::Upstream;
 
@@ -55,7 +55,7 @@ fn doors(config: &Config, listener: &Listener) -> String {
     };
     let plaintext = listener.plaintext_loopback && listener.tls != ListenerTls::Implicit;
     let auth = match (listener.kind, plaintext) {
-        (ListenerKind::Relay, _) => String::new(),
+        (ListenerKind::Relay, _) => relayed(listener),
         (ListenerKind::Submission, true) => "; AUTH without TLS only from loopback".to_owned(),
         (ListenerKind::Submission, false) => "; AUTH only inside TLS".to_owned(),
     };
@@ -70,6 +70,16 @@ fn doors(config: &Config, listener: &Listener) -> String {
         "listens for {kind} on {} {tls}{auth}{certificate}; messages up to {size} octets",
         listener.listen
     )
+}
+
+fn relayed(listener: &Listener) -> String {
+    let trusted: Vec<String> = listener.trusted.iter().map(ToString::to_string).collect();
+    let account = match &listener.account_from {
+        AccountFrom::Account(account) => format!("of account {account}"),
+        AccountFrom::Header(name) => format!("of the account in the field {name}"),
+        AccountFrom::Auth | AccountFrom::Xclient | AccountFrom::MailFromMap => "of nobody".to_owned(),
+    };
+    format!("; believes {} and takes mail {account}", trusted.join(", "))
 }
 
 fn upstream(upstream: &Upstream) -> String {

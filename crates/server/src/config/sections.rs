@@ -88,12 +88,13 @@ const LIMITS: &[Key] = &[
     Key::count("new_recipients_day", 0, 0, MANY),
     Key::count("connections_per_ip", 20, 1, MANY),
     Key::count("connections_per_net", 100, 1, MANY),
+    Key::count("connections", 10_000, 1, 1_000_000),
     Key::count("commands", 1000, 10, MANY),
     Key::count("rcpts", 1000, 1, 100_000),
     Key::count("message_bytes", 26_214_400, 1024, 1_073_741_824),
-    Key::count("min_data_rate", 1024, 0, MANY).later(),
-    Key::count("bytes_in_flight", 268_435_456, 1024, 1 << 40).later(),
-    Key::section("auth_failures", AUTH_FAILURES).later(),
+    Key::count("min_data_rate", 1024, 0, MANY),
+    Key::count("bytes_in_flight", 268_435_456, 1024, 1 << 40),
+    Key::section("auth_failures", AUTH_FAILURES),
 ];
 
 const AUTH_FAILURES: &[Key] = &[

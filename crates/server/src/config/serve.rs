@@ -18,6 +18,7 @@ impl Config {
     pub fn fit_to_serve(&self) -> Result<(), ConfigError> {
         let mut reasons: Vec<String> =
             self.unbuilt().into_iter().map(|what| format!("{what} is not built yet")).collect();
+        reasons.extend(self.send.listeners.iter().flat_map(unfit_identity));
         reasons.extend(self.send.listeners.iter().flat_map(unsafe_listener));
         reasons.extend(self.twice());
         reasons.extend(self.upstream_reasons());
@@ -90,15 +91,36 @@ fn place(listener: &Listener) -> String {
 }
 
 fn unbuilt_in_listener(listener: &Listener) -> Vec<&'static str> {
-    let relay = listener.kind == ListenerKind::Relay;
     [
-        (relay, "`kind = \"relay\"`"),
-        (!relay && listener.account_from != AccountFrom::Auth, "`account_from` other than `auth`"),
-        (!listener.trusted.is_empty(), "`trusted`"),
+        (listener.account_from == AccountFrom::Xclient, "`account_from = \"xclient\"`"),
+        (listener.account_from == AccountFrom::MailFromMap, "`account_from = \"mail-from-map\"`"),
         (!listener.proxy_protocol.is_empty(), "`proxy_protocol`"),
     ]
     .into_iter()
     .filter_map(|(there, what)| there.then_some(what))
+    .collect()
+}
+
+/// Who sends through a listener has to be known, and by the means of its kind.
+fn unfit_identity(listener: &Listener) -> Vec<String> {
+    let relay = listener.kind == ListenerKind::Relay;
+    let auth = listener.account_from == AccountFrom::Auth;
+    [
+        (
+            relay && listener.trusted.is_empty(),
+            "a relay needs `trusted`: the networks of the MTAs that it believes",
+        ),
+        (
+            relay && auth,
+            "a relay needs `account_from`, as in `header:X-Account` or `account:acme`: nobody signs in there",
+        ),
+        (!relay && !auth, "`account_from` other than `auth` is for `kind = \"relay\"`"),
+        (!relay && !listener.trusted.is_empty(), "`trusted` is for `kind = \"relay\"`: customers sign in"),
+        (relay && listener.plaintext_loopback, "`plaintext` is for customers who sign in, not for a relay"),
+    ]
+    .into_iter()
+    .filter(|(wrong, _)| *wrong)
+    .map(|(_, why)| format!("{}: {why}", place(listener)))
     .collect()
 }
 

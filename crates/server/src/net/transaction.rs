@@ -7,9 +7,9 @@ use std::sync::Arc;
 use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::command::{Mail, Rcpt};
 use countersign_wire::smtp::reply::Reply;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::{Connection, lost};
+use super::pool::Place;
 use super::upstream::{Inner, UpstreamError};
 
 /// A connection with a place in the pool. Replies are the upstream's own, whatever they say; an
@@ -22,13 +22,13 @@ pub struct Transaction {
     fresh: bool,
     begun: bool,
     /// INVARIANT: below the connection, so that it is given back after that is closed.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Transaction {
     pub(super) const fn new(
         inner: Arc<Inner>,
-        place: OwnedSemaphorePermit,
+        place: Place,
         mut connection: Connection,
         fresh: bool,
     ) -> Self {
@@ -70,7 +70,12 @@ impl Transaction {
 
     /// DATA, the message, and the final reply. The message has its header and body with CRLF at every
     /// line end and without stuffed dots. Nobody needs to call `abandon` after this.
-    pub async fn data(mut self, message: &[u8]) -> Result<Reply, UpstreamError> {
+    pub async fn data(self, message: &[u8]) -> Result<Reply, UpstreamError> {
+        self.data_in_pieces(&[message]).await
+    }
+
+    /// As `data`, of a message in pieces, each of them whole lines: nobody has to copy it to put a line on top.
+    pub async fn data_in_pieces(mut self, message: &[&[u8]]) -> Result<Reply, UpstreamError> {
         let ready = self.command("DATA").await?;
         if ready.is_positive() {
             return Err(UpstreamError::Protocol(format!("it answers DATA with `{ready}`")));

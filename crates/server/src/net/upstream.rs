@@ -11,7 +11,7 @@ use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::data::DataFault;
 use rustls::ClientConfig;
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::pool::Pool;
@@ -101,6 +101,8 @@ pub enum UpstreamError {
 /// One upstream with its connections. Cheap to share behind an `Arc`, and so are its transactions.
 pub struct Upstream {
     inner: Arc<Inner>,
+    /// When it was last asked what it offers.
+    asked: tokio::sync::Mutex<Option<Instant>>,
 }
 
 /// What transactions share with their upstream.
@@ -113,7 +115,10 @@ pub(super) struct Inner {
 impl Upstream {
     pub fn new(settings: UpstreamSettings) -> Self {
         let pool = Pool::new(settings.pool, settings.timeouts.idle);
-        Self { inner: Arc::new(Inner { settings, pool, capabilities: Mutex::new(None) }) }
+        Self {
+            inner: Arc::new(Inner { settings, pool, capabilities: Mutex::new(None) }),
+            asked: tokio::sync::Mutex::new(None),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -123,8 +128,17 @@ impl Upstream {
     /// Takes a connection from the pool, or makes one. A transaction that is dropped before its end
     /// closes its connection.
     pub async fn begin(&self) -> Result<Transaction, UpstreamError> {
+        self.begin_within(None).await
+    }
+
+    /// As `begin`, for an account: it has at most a quarter of the pool at work, and waits for itself.
+    pub async fn begin_for(&self, account: &str) -> Result<Transaction, UpstreamError> {
+        self.begin_within(Some(account)).await
+    }
+
+    async fn begin_within(&self, account: Option<&str>) -> Result<Transaction, UpstreamError> {
         let inner = &self.inner;
-        let permit = timeout(inner.settings.timeouts.place, inner.pool.place())
+        let place = timeout(inner.settings.timeouts.place, inner.pool.place(account))
             .await
             .map_err(|_| UpstreamError::Busy)?
             .ok_or(UpstreamError::Busy)?;
@@ -132,7 +146,7 @@ impl Upstream {
             Some(connection) => (connection, false),
             None => (inner.connect().await?, true),
         };
-        Ok(Transaction::new(Arc::clone(inner), permit, connection, fresh))
+        Ok(Transaction::new(Arc::clone(inner), place, connection, fresh))
     }
 
     /// What the upstream offered the last time it was asked.
@@ -146,6 +160,23 @@ impl Upstream {
         let capabilities = transaction.capabilities();
         transaction.abandon().await;
         Ok(capabilities)
+    }
+
+    /// What the upstream offers: as it did last time, else it is asked, by one for all who want to know. One
+    /// that was not there is left alone for a while.
+    pub async fn offers(&self) -> Option<Capabilities> {
+        if let Some(known) = self.capabilities() {
+            return Some(known);
+        }
+        let mut asked = self.asked.lock().await;
+        if self.capabilities().is_none() && asked.is_none_or(|at| at.elapsed() >= ASK_AGAIN) {
+            let answer = timeout(ASK, self.check()).await;
+            if !matches!(answer, Ok(Ok(_))) {
+                tracing::debug!(upstream = self.name(), ?answer, "what the upstream offers is not known");
+            }
+            *asked = Some(Instant::now());
+        }
+        self.capabilities()
     }
 
     /// Connections that wait in the pool.
@@ -168,6 +199,9 @@ impl Inner {
         Ok(connection)
     }
 }
+
+const ASK: Duration = Duration::from_secs(2);
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

@@ -51,6 +51,8 @@ pub struct Received {
     pub mail_parameters: String,
     /// Accepted recipients, without brackets.
     pub recipients: Vec<String>,
+    /// What followed each of their paths, such as `NOTIFY=NEVER`.
+    pub recipient_parameters: Vec<String>,
     /// The octets between DATA's 354 and the end mark, without stuffed dots.
     pub message: Vec<u8>,
 }

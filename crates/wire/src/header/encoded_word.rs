@@ -16,6 +16,8 @@ pub struct Decoded {
     pub words: usize,
     /// A character set in which ASCII characters can hide, such as UTF-7: nobody knows what it says.
     pub opaque_charset: Option<String>,
+    /// A `=?` begins no encoded word: some readers look for its end far behind it.
+    pub broken: bool,
 }
 
 /// Decodes every encoded word of a text, also where RFC 2047 5 does not allow one (inside quotes, in
@@ -42,6 +44,7 @@ pub fn decode(text: &str) -> Decoded {
             rest = after;
         } else {
             run.flush(&mut out);
+            out.broken = true;
             out.text.push_str(before);
             out.text.push_str("=?");
             rest = candidate.get(2..).unwrap_or_default();
@@ -143,18 +146,27 @@ fn hex(digit: u8) -> u8 {
     char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok()).unwrap_or_default()
 }
 
-/// The characters of a text; `None` if the set is one in which we cannot even see ASCII.
+/// The characters of a text; `None` if the set is one in which we cannot even see ASCII, or that we do
+/// not know: some library decodes it, be it UTF-7, EBCDIC or Python's own `unicode-escape`.
 fn characters(charset: &str, bytes: &[u8]) -> Option<String> {
-    let name = charset.to_ascii_lowercase();
+    let name = charset.to_ascii_lowercase().replace('_', "-");
     match name.as_str() {
         "utf-8" | "utf8" | "us-ascii" | "ascii" => Some(String::from_utf8_lossy(bytes).into_owned()),
         "iso-8859-1" | "latin1" | "windows-1252" | "cp1252" => {
             Some(bytes.iter().map(|b| western(*b)).collect())
         }
         _ if name.starts_with("iso-2022-") => Some(shifted(bytes)),
-        _ if OPAQUE.iter().any(|part| name.contains(part)) => None,
-        _ => Some(ascii_part(bytes).into_owned()),
+        _ if keeps_ascii(&name) => Some(ascii_part(bytes).into_owned()),
+        _ => None,
     }
+}
+
+/// Whether octets below 128 that follow none above it are ASCII in this character set.
+fn keeps_ascii(name: &str) -> bool {
+    NUMBERED.iter().any(|start| {
+        let number = name.strip_prefix(start).map(|rest| rest.trim_start_matches('-'));
+        number.is_some_and(|number| CODE_PAGES.contains(&number))
+    }) || KEEP_ASCII.iter().any(|start| name.starts_with(start))
 }
 
 /// Every reader takes ISO-8859-1 for Windows-1252.
@@ -194,8 +206,56 @@ fn shifted(bytes: &[u8]) -> String {
     }
 }
 
-/// Parts of the names of character sets in which `@` need not be the octet 64.
-const OPAQUE: [&str; 6] = ["utf-7", "utf7", "utf-16", "utf-32", "ucs-", "ebcdic"];
+/// How the names of character sets begin that add to ASCII, with `_` written as `-`.
+const KEEP_ASCII: [&str; 38] = [
+    "iso-8859-",
+    "iso8859-",
+    "iso-ir-1",
+    "latin",
+    "koi8-",
+    "gb2312",
+    "gb-2312",
+    "gbk",
+    "gb18030",
+    "csgb",
+    "chinese",
+    "big5",
+    "x-big5",
+    "shift-jis",
+    "shiftjis",
+    "sjis",
+    "x-sjis",
+    "csshiftjis",
+    "ms-kanji",
+    "euc-",
+    "x-euc-",
+    "cseuc",
+    "ks-c-5601",
+    "ksc5601",
+    "ksc-5601",
+    "uhc",
+    "johab",
+    "tis-620",
+    "tis620",
+    "viscii",
+    "tcvn",
+    "macintosh",
+    "x-mac-",
+    "mac-",
+    "armscii-8",
+    "georgian-",
+    "ansi-x3.",
+    "unknown",
+];
+
+const NUMBERED: [&str; 6] = ["windows", "cp", "ibm", "x-cp", "dos", "ms"];
+
+/// The numbers of code pages that add to ASCII; the others of IBM are EBCDIC.
+const CODE_PAGES: [&str; 42] = [
+    "437", "720", "737", "775", "850", "852", "855", "857", "858", "860", "861", "862", "863", "864", "865",
+    "866", "869", "874", "922", "932", "936", "949", "950", "1125", "1250", "1251", "1252", "1253", "1254",
+    "1255", "1256", "1257", "1258", "31j", "1250l", "1381", "943", "942", "5601", "819", "912", "915",
+];
 
 const WINDOWS_1252: &str = "€\u{fffd}‚ƒ„…†‡ˆ‰Š‹Œ\u{fffd}Ž\u{fffd}\u{fffd}‘’“”•–—˜™š›œ\u{fffd}žŸ";
 

@@ -178,12 +178,21 @@ impl<'a> Field<'a> {
 /// [`Field::unfolded`] for a raw value that was kept elsewhere.
 #[must_use]
 pub fn unfold(raw_value: &[u8]) -> Cow<'_, [u8]> {
-    let value = raw_value.trim_ascii();
+    let value = trim(raw_value);
     if value.iter().any(|b| is_line_end(*b)) {
         Cow::Owned(value.iter().copied().filter(|b| !is_line_end(*b)).collect())
     } else {
         Cow::Borrowed(value)
     }
+}
+
+/// RFC 5322 2.2.2: SP and HTAB are "the white space characters, WSP". A form feed is none: it is left to be
+/// refused.
+fn trim(value: &[u8]) -> &[u8] {
+    let is_edge = |b: &u8| is_blank(*b) || is_line_end(*b);
+    let start = value.iter().position(|b| !is_edge(b)).unwrap_or(value.len());
+    let end = value.iter().rposition(|b| !is_edge(b)).map_or(start, |at| at.saturating_add(1));
+    value.get(start..end).unwrap_or_default()
 }
 
 /// A line with and without its CRLF.

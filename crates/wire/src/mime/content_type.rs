@@ -14,6 +14,8 @@ pub(super) struct ContentType<'a> {
     pub(super) in_pieces: bool,
     /// The type or a parameter is none (RFC 2045 5.1): where the boundary stands, each reader guesses.
     pub(super) malformed: bool,
+    /// Two `charset` parameters that differ.
+    pub(super) two_charsets: bool,
 }
 
 /// What an entity contains.
@@ -25,6 +27,8 @@ pub(super) enum Kind {
         digest: bool,
     },
     Message,
+    /// RFC 2046 5.2.2: a fragment of a message.
+    Partial,
 }
 
 /// A boundary without its quotes.
@@ -46,7 +50,9 @@ impl<'a> ContentType<'a> {
             two_boundaries: false,
             in_pieces: false,
             malformed: !is_type(kind),
+            two_charsets: false,
         };
+        let mut charset: Option<Boundary<'_>> = None;
         let mut rest = parameters;
         while let Some((name, value, after)) = parameter(rest) {
             found.malformed |= !is_token(name) || value.odd || is_parameter(&value);
@@ -55,6 +61,9 @@ impl<'a> ContentType<'a> {
                 found.boundary.get_or_insert(value);
             } else if starts_with(name, b"boundary*") {
                 found.in_pieces = true;
+            } else if name.eq_ignore_ascii_case(b"charset") {
+                let first = charset.get_or_insert_with(|| value.clone());
+                found.two_charsets |= !first.text.eq_ignore_ascii_case(&value.text);
             }
             rest = after;
         }
@@ -71,6 +80,8 @@ impl Kind {
             Self::Multipart { digest: name.eq_ignore_ascii_case(b"multipart/digest") }
         } else if MESSAGES.iter().any(|message| name.eq_ignore_ascii_case(message)) {
             Self::Message
+        } else if name.eq_ignore_ascii_case(b"message/partial") {
+            Self::Partial
         } else {
             Self::Leaf
         }
@@ -78,7 +89,7 @@ impl Kind {
 }
 
 /// Types and subtypes are short: what is longer than [`LONGEST_NAME`] is none of ours.
-fn without_comments(value: &[u8]) -> Vec<u8> {
+pub(super) fn without_comments(value: &[u8]) -> Vec<u8> {
     let mut depth = 0_usize;
     let visible = value.iter().copied().filter(|byte| match byte {
         b'(' => {
@@ -144,7 +155,7 @@ fn bare(text: &[u8]) -> (Boundary<'_>, &[u8]) {
 /// From behind the opening quote; a missing closing quote is odd.
 fn quoted(text: &[u8]) -> (Boundary<'_>, &[u8]) {
     let mut value = Vec::new();
-    let mut escapes = false;
+    let mut odd = false;
     let mut rest = text;
     let closed = loop {
         rest = match rest {
@@ -154,21 +165,27 @@ fn quoted(text: &[u8]) -> (Boundary<'_>, &[u8]) {
                 break true;
             }
             [b'\\', byte, after @ ..] => {
-                escapes = true;
+                odd = true;
                 value.push(*byte);
                 after
             }
-            [b'\r' | b'\n', after @ ..] => after,
+            [b'\r' | b'\n', after @ ..] => {
+                odd = true;
+                after
+            }
             [byte, after @ ..] => {
+                odd |= !(byte.is_ascii_graphic() || *byte == b' ');
                 value.push(*byte);
                 after
             }
         };
     };
     let (junk, rest) = to_semicolon(rest);
-    // RFC 2046 5.1.1: a boundary does not end with white space.
+    // RFC 2046 5.1.1: a boundary "MUST NOT end with white space": some readers cut it off, some do not.
+    odd |= value.last().is_some_and(u8::is_ascii_whitespace);
     value.truncate(value.trim_ascii_end().len());
-    (Boundary { text: Cow::Owned(value), odd: !closed || junk || escapes }, rest)
+    odd |= value.starts_with(b"=?") && value.ends_with(b"?=");
+    (Boundary { text: Cow::Owned(value), odd: odd || !closed || junk }, rest)
 }
 
 /// Skips what stands between a value and the next semicolon; whether that is more than CFWS.
@@ -225,6 +242,8 @@ mod tests {
             ("Message/RFC822", Kind::Message),
             ("message/global; charset=utf-8", Kind::Message),
             ("message/delivery-status", Kind::Leaf),
+            ("message/external-body; access-type=url", Kind::Leaf),
+            ("Message/Partial; id=a; number=1; total=1", Kind::Partial),
         ] {
             assert_eq!(ContentType::read(value.as_bytes()).kind, kind, "{value}");
         }
@@ -252,6 +271,11 @@ mod tests {
         assert!(odd("multipart/mixed; boundary=\"a"));
         assert!(odd("multipart/mixed; boundary=a b"));
         assert!(odd("multipart/mixed; boundary=\"a\\b\""));
+        assert!(odd("multipart/mixed; boundary=\"a \""));
+        assert!(odd("multipart/mixed; boundary=\"a\r\n b\""));
+        assert!(odd("multipart/mixed; boundary=\"a\tb\""));
+        assert!(odd("multipart/mixed; boundary=\"é\""));
+        assert!(odd("multipart/mixed; boundary=\"=?utf-8?q?a?=\""));
         assert!(!odd("multipart/mixed; boundary=a (comment); x=y"));
         assert!(ContentType::read(b"multipart/mixed; boundary=a; BOUNDARY=b").two_boundaries);
         assert!(ContentType::read(b"multipart/mixed; boundary*0=a; boundary*1=b").in_pieces);

@@ -48,6 +48,17 @@ pub enum MimeFault {
         /// The limit.
         limit: usize,
     },
+    /// More parameters in one field than [`crate::limits::Limits::field_parameters`], or in all fields
+    /// than [`crate::limits::Limits::mime_parameters`].
+    #[error(
+        "line {line} of the message brings the parameters of Content-Type or Content-Disposition to more than {limit}"
+    )]
+    Parameters {
+        /// The line, counted from 1.
+        line: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// More fields in one header section than [`crate::limits::Limits::header_fields`].
     #[error("line {line} of the message is in a header section of more than {limit} fields")]
     HeaderFields {
@@ -113,7 +124,7 @@ pub enum MimeAmbiguity {
         /// The line.
         line: usize,
     },
-    /// A multipart in base64, which RFC 2045 6.4 forbids: some readers decode it, some do not.
+    /// A multipart in base64 or quoted-printable, which RFC 2045 6.4 forbids: some readers decode it, some do not.
     #[error("the multipart whose header ends in line {line} is encoded")]
     EncodedMultipart {
         /// The line.
@@ -129,6 +140,36 @@ pub enum MimeAmbiguity {
     /// the readers do not.
     #[error("line {line} begins with a boundary and goes on behind it")]
     LooseBoundary {
+        /// The line.
+        line: usize,
+    },
+    /// One entity has two Content-Disposition fields: two readers show two file names.
+    #[error("the part whose header ends in line {line} has two Content-Disposition fields")]
+    TwoDispositions {
+        /// The line.
+        line: usize,
+    },
+    /// One Content-Type has two `charset` parameters that differ.
+    #[error("the part whose header ends in line {line} has two character sets")]
+    TwoCharsets {
+        /// The line.
+        line: usize,
+    },
+    /// `base64;` or `"quoted-printable"`: some readers decode it, some do not.
+    #[error("the part whose header ends in line {line} has an encoding that is almost a known one")]
+    EncodingForm {
+        /// The line.
+        line: usize,
+    },
+    /// A multipart without a boundary, which RFC 2046 5.1.1 requires: some readers guess one.
+    #[error("the multipart whose header ends in line {line} has no boundary")]
+    NoBoundary {
+        /// The line.
+        line: usize,
+    },
+    /// RFC 2046 5.2.2: a fragment, put together by the reader with others that nobody judged.
+    #[error("the part whose header ends in line {line} is a fragment of a message (message/partial)")]
+    Partial {
         /// The line.
         line: usize,
     },
@@ -155,6 +196,11 @@ impl MimeAmbiguity {
             Self::EncodedMultipart { .. } => "encoded-multipart",
             Self::PartAfterEnd { .. } => "part-after-end",
             Self::LooseBoundary { .. } => "loose-boundary",
+            Self::TwoDispositions { .. } => "two-dispositions",
+            Self::TwoCharsets { .. } => "two-charsets",
+            Self::EncodingForm { .. } => "encoding-form",
+            Self::NoBoundary { .. } => "no-boundary",
+            Self::Partial { .. } => "partial",
             Self::PartHeader { .. } => "part-header",
         }
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::content_type::{ContentType, Kind};
+use super::content_type::{ContentType, Kind, without_comments};
 use super::structure::{MimeAmbiguity, MimeFault, Structure};
 use crate::limits::Limits;
 
@@ -38,6 +38,8 @@ struct Walk<'a> {
     /// The present line, counted from 1, and where it begins in the message.
     line: usize,
     offset: usize,
+    /// Parameters of all fields so far.
+    parameters: usize,
 }
 
 /// A container.
@@ -52,16 +54,27 @@ struct Frame<'a> {
 struct Header {
     fields: usize,
     bytes: usize,
-    /// The last field, if it is one of the two that matter.
+    /// The last field, if it is one of those that matter.
     last: Option<Last>,
     types: Spans,
     encodings: Spans,
+    dispositions: Spans,
 }
 
+/// A field that matters: where its value is, and how many parameters it has so far.
 struct Last {
-    is_type: bool,
+    known: Known,
     start: usize,
     end: usize,
+    parameters: usize,
+}
+
+/// The fields that the walk reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Type,
+    Encoding,
+    Disposition,
 }
 
 /// The values of one field: the first few and always the last.
@@ -81,7 +94,17 @@ impl<'a> Walk<'a> {
     fn new(message: &'a [u8], limits: &'a Limits) -> Self {
         let found = Structure { parts: 1, ..Structure::default() };
         let header = Some(Header::default());
-        Self { message, limits, found, stack: Vec::new(), header, closed: None, line: 0, offset: 0 }
+        Self {
+            message,
+            limits,
+            found,
+            stack: Vec::new(),
+            header,
+            closed: None,
+            line: 0,
+            offset: 0,
+            parameters: 0,
+        }
     }
 
     fn line(&mut self, raw: &[u8]) -> Result<(), MimeFault> {
@@ -154,7 +177,7 @@ impl<'a> Walk<'a> {
             if let Some(last) = &mut header.last {
                 last.end = end;
             }
-            return Ok(());
+            return self.count_parameters(text);
         }
         header.fields = header.fields.saturating_add(1);
         if header.fields > self.limits.header_fields {
@@ -168,6 +191,26 @@ impl<'a> Walk<'a> {
             self.found.note(MimeAmbiguity::PartHeader { line });
         }
         header.last = Last::begin(text, self.offset, end);
+        self.count_parameters(text)
+    }
+
+    /// Every reader cuts parameters at semicolons; those in quotes or comments count too, so that no
+    /// reader finds more than we do.
+    fn count_parameters(&mut self, text: &[u8]) -> Result<(), MimeFault> {
+        let Some(last) = self.header.as_mut().and_then(|header| header.last.as_mut()) else { return Ok(()) };
+        if last.known == Known::Encoding {
+            return Ok(());
+        }
+        let more = text.iter().filter(|b| **b == b';').count();
+        last.parameters = last.parameters.saturating_add(more);
+        self.parameters = self.parameters.saturating_add(more);
+        let (line, limits) = (self.line, self.limits);
+        if last.parameters > limits.field_parameters {
+            return Err(MimeFault::Parameters { line, limit: limits.field_parameters });
+        }
+        if self.parameters > limits.mime_parameters {
+            return Err(MimeFault::Parameters { line, limit: limits.mime_parameters });
+        }
         Ok(())
     }
 
@@ -178,19 +221,27 @@ impl<'a> Walk<'a> {
         let message = self.message;
         let value = |span: &(usize, usize)| message.get(span.0..span.1).unwrap_or_default();
         let base64 = !header.encodings.0.is_empty() && header.encodings.0.iter().all(|s| is_base64(value(s)));
-        if header.types.0.len() > 1 {
-            self.found.note(MimeAmbiguity::TwoContentTypes { line: self.line });
-        }
-        if header.encodings.0.len() > 1 {
-            self.found.note(MimeAmbiguity::TwoEncodings { line: self.line });
-        }
+        // RFC 2045 6.4: a multipart's encoding is "7bit", "8bit" or "binary", nothing else.
+        let encoded = header.encodings.0.iter().any(|s| is_encoded(value(s)));
+        let line = self.line;
+        let odd = [
+            (header.types.0.len() > 1, MimeAmbiguity::TwoContentTypes { line }),
+            (header.encodings.0.len() > 1, MimeAmbiguity::TwoEncodings { line }),
+            (header.dispositions.0.len() > 1, MimeAmbiguity::TwoDispositions { line }),
+            (header.encodings.0.iter().any(|s| is_near_miss(value(s))), MimeAmbiguity::EncodingForm { line }),
+        ];
+        self.note(odd);
         let mut enters = header.types.0.is_empty() && self.stack.last().is_some_and(|frame| frame.digest);
         for span in &header.types.0 {
             let read = ContentType::read(value(span));
+            self.note([
+                (read.two_charsets, MimeAmbiguity::TwoCharsets { line }),
+                (read.kind == Kind::Partial, MimeAmbiguity::Partial { line }),
+            ]);
             match read.kind {
-                Kind::Leaf => {}
+                Kind::Leaf | Kind::Partial => {}
                 Kind::Message => enters = true,
-                Kind::Multipart { digest } => self.open_multipart(read, digest, base64)?,
+                Kind::Multipart { digest } => self.open_multipart(read, digest, encoded)?,
             }
         }
         if enters && !base64 {
@@ -200,7 +251,12 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn open_multipart(&mut self, read: ContentType<'a>, digest: bool, base64: bool) -> Result<(), MimeFault> {
+    fn open_multipart(
+        &mut self,
+        read: ContentType<'a>,
+        digest: bool,
+        encoded: bool,
+    ) -> Result<(), MimeFault> {
         let line = self.line;
         let same = |frame: &Frame<'_>| frame.boundary.as_ref() == read.boundary.as_ref().map(|b| &b.text);
         let odd = [
@@ -208,17 +264,22 @@ impl<'a> Walk<'a> {
             (read.in_pieces, MimeAmbiguity::BoundaryInPieces { line }),
             (read.boundary.as_ref().is_some_and(|b| b.odd), MimeAmbiguity::BoundaryForm { line }),
             (
-                read.malformed && !read.boundary.as_ref().is_some_and(|b| b.odd),
+                read.malformed && read.boundary.as_ref().is_some_and(|b| !b.odd),
                 MimeAmbiguity::TypeForm { line },
             ),
             (read.boundary.is_some() && self.stack.iter().any(same), MimeAmbiguity::SameBoundary { line }),
-            (base64, MimeAmbiguity::EncodedMultipart { line }),
+            (read.boundary.is_none() && !read.in_pieces, MimeAmbiguity::NoBoundary { line }),
+            (encoded, MimeAmbiguity::EncodedMultipart { line }),
         ];
-        odd.into_iter().filter(|(is, _)| *is).for_each(|(_, ambiguity)| self.found.note(ambiguity));
+        self.note(odd);
         match read.boundary {
             Some(boundary) => self.open(Frame { boundary: Some(boundary.text), digest }),
             None => Ok(()),
         }
+    }
+
+    fn note<const N: usize>(&mut self, odd: [(bool, MimeAmbiguity); N]) {
+        odd.into_iter().filter(|(is, _)| *is).for_each(|(_, ambiguity)| self.found.note(ambiguity));
     }
 
     fn open(&mut self, frame: Frame<'a>) -> Result<(), MimeFault> {
@@ -240,7 +301,11 @@ struct Delimiter {
 impl Header {
     fn end_field(&mut self) {
         if let Some(last) = self.last.take() {
-            let list = if last.is_type { &mut self.types } else { &mut self.encodings };
+            let list = match last.known {
+                Known::Type => &mut self.types,
+                Known::Encoding => &mut self.encodings,
+                Known::Disposition => &mut self.dispositions,
+            };
             list.push((last.start, last.end));
         }
     }
@@ -250,13 +315,14 @@ impl Last {
     fn begin(text: &[u8], offset: usize, end: usize) -> Option<Self> {
         let colon = text.iter().position(|b| *b == b':')?;
         let name = text.get(..colon)?.trim_ascii_end();
-        let is_type = name.eq_ignore_ascii_case(b"content-type");
+        let known = match name {
+            _ if name.eq_ignore_ascii_case(b"content-type") => Known::Type,
+            _ if name.eq_ignore_ascii_case(b"content-transfer-encoding") => Known::Encoding,
+            _ if name.eq_ignore_ascii_case(b"content-disposition") => Known::Disposition,
+            _ => return None,
+        };
         let start = offset.saturating_add(colon).saturating_add(1);
-        (is_type || name.eq_ignore_ascii_case(b"content-transfer-encoding")).then_some(Self {
-            is_type,
-            start,
-            end,
-        })
+        Some(Self { known, start, end, parameters: 0 })
     }
 }
 
@@ -266,8 +332,19 @@ fn is_field(text: &[u8]) -> bool {
     !name.is_empty() && name.len() < text.len() && name.iter().all(u8::is_ascii_graphic)
 }
 
+fn is_encoded(value: &[u8]) -> bool {
+    is_base64(value) || value.trim_ascii().eq_ignore_ascii_case(b"quoted-printable")
+}
+
 fn is_base64(value: &[u8]) -> bool {
     value.trim_ascii().eq_ignore_ascii_case(b"base64")
+}
+
+/// Whether a lenient reader finds an encoding in it that a strict one does not.
+fn is_near_miss(value: &[u8]) -> bool {
+    let word: Vec<u8> = without_comments(value).to_ascii_lowercase();
+    let has = |name: &[u8]| word.windows(name.len()).any(|part| part == name);
+    (has(b"base64") && word != b"base64") || (has(b"quoted-printable") && word != b"quoted-printable")
 }
 
 #[cfg(test)]

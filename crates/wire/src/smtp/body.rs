@@ -76,7 +76,7 @@ impl Body {
             self.refuse(DataFault::TooBig);
             return;
         }
-        self.message.extend_from_slice(b"\r\n");
+        self.append(b"\r\n");
         self.line = 0;
     }
 
@@ -85,6 +85,11 @@ impl Body {
         self.bare_line_end |= matches!(fault, DataFault::BareCr | DataFault::BareLf);
         self.fault.get_or_insert(fault);
         self.message = Vec::new();
+    }
+
+    /// Lets go of what was stored and stores no more; a fault that has been seen stays the first.
+    pub(super) fn discard(&mut self) {
+        self.refuse(DataFault::TooBig);
     }
 
     pub(super) const fn fault(&self) -> Option<DataFault> {
@@ -108,6 +113,15 @@ impl Body {
         self.fault.map_or(Ok(self.message), Err)
     }
 
+    fn append(&mut self, octets: &[u8]) {
+        let length = self.message.len().saturating_add(octets.len());
+        if length > self.message.capacity() {
+            let room = room(length, self.message_max).max(length);
+            self.message.reserve_exact(room.saturating_sub(self.message.len()));
+        }
+        self.message.extend_from_slice(octets);
+    }
+
     fn store(&mut self, run: &[u8]) {
         if self.fault.is_some() {
             return;
@@ -115,7 +129,7 @@ impl Body {
         let line_room = self.line_max.saturating_sub(self.line);
         let message_room = self.message_max.saturating_sub(self.message.len());
         if run.len() <= line_room.min(message_room) {
-            self.message.extend_from_slice(run);
+            self.append(run);
             self.line += run.len();
             self.line_longest = self.line_longest.max(self.line);
         } else if message_room <= line_room {
@@ -126,6 +140,23 @@ impl Body {
         }
     }
 }
+
+/// How much room to make for a message of `length` octets that has outgrown what it has. A small one
+/// gets a little more. A large one gets as much as it may need at most, at once: what is not written
+/// to is not in memory, while every move would have all of it there twice.
+const fn room(length: usize, message_max: usize) -> usize {
+    if length < SMALL {
+        let more = length / 8;
+        return length.saturating_add(if more < LEAST_ROOM { LEAST_ROOM } else { more });
+    }
+    let large = length.saturating_mul(2);
+    let large = if large < LARGE { LARGE } else { large };
+    if large < message_max { large } else { message_max }
+}
+
+const LEAST_ROOM: usize = 4096;
+const SMALL: usize = 1_048_576;
+const LARGE: usize = 67_108_864;
 
 /// Cuts before the first CR, LF or NUL.
 pub(super) fn split_at_special(input: &[u8]) -> (&[u8], &[u8]) {

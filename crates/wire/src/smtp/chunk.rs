@@ -56,6 +56,12 @@ impl ChunkDecoder {
         self.body.finish()
     }
 
+    /// Lets go of the octets and stores no more: the receiver has no room for them and says so in
+    /// words of its own.
+    pub fn discard(&mut self) {
+        self.body.discard();
+    }
+
     /// The first fault so far.
     pub const fn fault(&self) -> Option<DataFault> {
         self.body.fault()

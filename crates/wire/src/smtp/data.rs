@@ -87,6 +87,12 @@ impl DataDecoder {
         if self.at == At::End { Ok(message) } else { Err(DataFault::Unfinished) }
     }
 
+    /// Lets go of the octets and stores no more: the receiver has no room for them and says so in
+    /// words of its own. The message is still read to its end.
+    pub fn discard(&mut self) {
+        self.body.discard();
+    }
+
     /// The first fault so far.
     pub const fn fault(&self) -> Option<DataFault> {
         self.body.fault()

@@ -80,20 +80,21 @@ fn what_is_not_built_is_never_ignored() {
 [[send.listener]]
 listen = "127.0.0.1:25"
 kind = "relay"
-account_from = "account:acme"
+account_from = "xclient"
 trusted = ["192.0.2.0/28"]
 [[send.listener]]
 listen = "127.0.0.1:26"
+kind = "relay"
+account_from = "mail-from-map"
+trusted = ["192.0.2.0/28"]
 proxy_protocol = ["192.0.2.1"]
-account_from = "header:X-Account"
 [[send.upstream]]
 url = "lmtp://mx.example"
 xclient = true
 "#;
     let expected = "\
-listener `127.0.0.1:25`: `kind = \"relay\"` is not built yet
-listener `127.0.0.1:25`: `trusted` is not built yet
-listener `127.0.0.1:26`: `account_from` other than `auth` is not built yet
+listener `127.0.0.1:25`: `account_from = \"xclient\"` is not built yet
+listener `127.0.0.1:26`: `account_from = \"mail-from-map\"` is not built yet
 listener `127.0.0.1:26`: `proxy_protocol` is not built yet
 upstream `default`: `lmtp://` is not built yet
 upstream `default`: `xclient` is not built yet";
@@ -102,9 +103,28 @@ upstream `default`: `xclient` is not built yet";
     let warned: Vec<String> =
         expected.lines().map(|line| format!("{line}: `serve` does not start with it")).collect();
     assert_eq!(loaded.warnings, warned);
+}
+
+#[test]
+fn a_relay_believes_named_networks_and_knows_the_account() {
+    let relay = |lines: &str| format!("{MAIL}[[send.listener]]\nlisten = \"127.0.0.1:25\"\n{lines}\n");
+    let both = relay("kind = \"relay\"\ntrusted = [\"192.0.2.0/28\"]\naccount_from = \"account:acme\"");
     let acme = AccountId::parse("acme").unwrap();
-    assert_eq!(loaded.config.send.listeners[0].account_from, AccountFrom::Account(acme));
-    assert_eq!(loaded.config.send.listeners[1].account_from, AccountFrom::Header("X-Account".to_owned()));
+    assert_eq!(config(&both).send.listeners[1].account_from, AccountFrom::Account(acme));
+    let header = both.replace("account:acme", "header:X-Account");
+    assert_eq!(config(&header).send.listeners[1].account_from, AccountFrom::Header("X-Account".to_owned()));
+    let off = both.replace("kind", "tls = \"off\"\nkind");
+    for right in [&both, &header, &off] {
+        assert!(config(right).fit_to_serve().is_ok(), "{right}");
+    }
+    for (lines, why) in [
+        ("kind = \"relay\"\naccount_from = \"account:acme\"", "a relay needs `trusted`"),
+        ("kind = \"relay\"\ntrusted = [\"192.0.2.1\"]", "a relay needs `account_from`"),
+        ("account_from = \"account:acme\"", "`account_from` other than `auth` is for `kind = \"relay\"`"),
+        ("trusted = [\"192.0.2.1\"]", "`trusted` is for `kind = \"relay\"`"),
+    ] {
+        assert!(unfit(&relay(lines)).contains(why), "{lines}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use countersign_core::ids::AccountId;
 use countersign_wire::smtp::auth::Credentials;
+use tokio::time::Instant;
 
 use super::Door;
 use crate::accounts::{DirectoryError, within};
@@ -16,7 +17,7 @@ pub(super) struct SignedIn {
     pub(super) account: AccountId,
 }
 
-/// Why nobody has. The peer hears the same for each but the last; the log says which.
+/// Why nobody has. The peer hears the same for each but the last two; the log says which.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SignInError {
     #[error("no such login, or a wrong secret")]
@@ -27,17 +28,38 @@ pub(super) enum SignInError {
     Expired,
     #[error("the credential is blocked")]
     Blocked,
+    #[error("too many sign-ins have failed for this login, from its network or altogether")]
+    TooMany,
     #[error(transparent)]
     Directory(#[from] DirectoryError),
 }
 
 impl Door {
-    /// Checks a login: secret first, so that nothing else can be learned without it.
+    /// Checks a login, unless too many have failed: then the secret is not looked at. Asked once more
+    /// before the answer is told: who guesses over many sessions at once learns no more than over one.
     pub(super) async fn sign_in(
         &self,
         credentials: &Credentials,
         ip: IpAddr,
     ) -> Result<SignedIn, SignInError> {
+        let guesses = &self.capacity.guesses;
+        if !guesses.may_try(credentials.login(), ip, Instant::now()) {
+            return Err(SignInError::TooMany);
+        }
+        let checked = self.check(credentials, ip).await;
+        if !guesses.may_try(credentials.login(), ip, Instant::now()) {
+            return Err(SignInError::TooMany);
+        }
+        match &checked {
+            Ok(_) => self.capacity.admission.remember(ip),
+            Err(SignInError::Directory(_)) => {}
+            Err(_) => guesses.count(credentials.login(), ip, Instant::now()),
+        }
+        checked
+    }
+
+    /// Secret first, so that nothing else can be learned without it.
+    async fn check(&self, credentials: &Credentials, ip: IpAddr) -> Result<SignedIn, SignInError> {
         let known = self.directory.login(credentials.login()).await?;
         let hash = known.as_ref().map(|credential| credential.hash.as_str());
         let right = self.verifier.check(hash, credentials.password()).await;

@@ -1,38 +1,71 @@
 //! One SMTP conversation: reads a command, asks the table, carries it out, answers.
 //! The listener starts one for each connection, and another after STARTTLS.
 
+mod receive;
+mod replies;
+mod sign_in;
+
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_core::request::Client;
-use countersign_wire::smtp::auth::{AuthError, AuthStep, Credentials, Exchange, InitialResponse, Mechanism};
 use countersign_wire::smtp::command::{Command, Mail, Rcpt};
-use countersign_wire::smtp::reply::{Enhanced, FixedReply, Reply};
+use countersign_wire::smtp::reply::{FixedReply, Reply};
 use countersign_wire::smtp::session::{CANNOT_VERIFY, Event, Rules, Session, State, Step};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::Door;
-use super::auth::{SignInError, SignedIn};
-use super::letter::{Letter, Submitted};
+use super::auth::SignedIn;
+use super::letter::{Letter, Sending};
 use super::lines::{Line, Lines};
+use super::{Door, RelayAccount, Who};
 use crate::transit::Passage;
+
+use receive::Chunks;
+use replies::{
+    AUTH_FIRST, BARE_LF, BYE, HELP, LATE, LINE_TOO_LONG, MAIL_FIRST, NO_ROOM, NO_SPACE, NOT_OFFERED, OK,
+    READY_FOR_TLS, SENDER_OK, SHUTTING_DOWN, TOO_MANY_COMMANDS, TOO_MANY_RECIPIENTS,
+};
+
+/// Who is at the other end.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub(super) ip: IpAddr,
+    /// When the connection was made.
+    pub(super) began: Instant,
+    /// The door of the configuration that counts now.
+    current: watch::Receiver<Arc<Door>>,
+    /// Turns true when the server stops.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Peer {
+    /// A peer that has connected just now.
+    pub(super) fn new(ip: IpAddr, current: watch::Receiver<Arc<Door>>, stop: watch::Receiver<bool>) -> Self {
+        Self { ip: ip.to_canonical(), began: Instant::now(), current, stop }
+    }
+}
 
 /// One connection's conversation.
 pub(super) struct Conversation<S> {
     door: Arc<Door>,
     lines: Lines<S>,
-    peer: SocketAddr,
+    peer: Peer,
     session: Session,
     client: Client,
     signed_in: Option<SignedIn>,
     letter: Option<Letter>,
+    chunks: Option<Chunks>,
     /// The last message that was accepted, until the client shows that it heard so.
     unheard: Option<Passage>,
     commands: usize,
+    /// RCPT commands of the transaction, whatever became of them.
+    recipients: usize,
     failures: usize,
-    stop: watch::Receiver<bool>,
+    stress: watch::Receiver<bool>,
 }
 
 /// How a conversation ended.
@@ -50,15 +83,9 @@ enum Next {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
-    pub(super) fn new(
-        door: Arc<Door>,
-        socket: S,
-        peer: SocketAddr,
-        rules: Rules,
-        tls: bool,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
-        let client = Client { ip: Some(peer.ip().to_canonical()), helo: String::new(), tls };
+    pub(super) fn new(door: Arc<Door>, socket: S, peer: Peer, rules: Rules, tls: bool) -> Self {
+        let client = Client { ip: Some(peer.ip), helo: String::new(), tls };
+        let stress = door.capacity.stress.watch();
         Self {
             door,
             lines: Lines::new(socket),
@@ -67,22 +94,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             client,
             signed_in: None,
             letter: None,
+            chunks: None,
             unheard: None,
             commands: 0,
+            recipients: 0,
             failures: 0,
-            stop,
+            stress,
         }
     }
 
     /// After the handshake of STARTTLS: everything is forgotten, and there is no second greeting.
-    pub(super) fn after_starttls(
-        door: Arc<Door>,
-        socket: S,
-        peer: SocketAddr,
-        rules: Rules,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
-        let mut conversation = Self::new(door, socket, peer, rules, true, stop);
+    pub(super) fn after_starttls(door: Arc<Door>, socket: S, peer: Peer, rules: Rules) -> Self {
+        let mut conversation = Self::new(door, socket, peer, rules, true);
         conversation.session.advance(Event::TlsStarted);
         conversation
     }
@@ -90,9 +113,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// Talks until one side closes.
     pub(super) async fn run(mut self) -> io::Result<End<S>> {
         let ended = self.talk().await;
-        // A transaction in which we refused a recipient is recorded however it ends.
+        // A transaction in which a recipient was refused is recorded however it ends.
         if let Some(letter) = self.letter.take() {
-            letter.abandon(&self.door).await;
+            Box::pin(letter.abandon(&self.door)).await;
         }
         match ended? {
             Next::StartTls => Ok(End::StartTls(self.lines.into_socket())),
@@ -102,32 +125,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     async fn talk(&mut self) -> io::Result<Next> {
         // After STARTTLS the client speaks first (RFC 3207 4.2); in every other case we do.
-        if !self.session.is_tls() || self.door.implicit_tls {
-            let greeting = format!("{} ESMTP Countersign", self.door.hostname);
+        if !self.session.is_tls() || self.door.settings.implicit_tls {
+            let greeting = format!("{} ESMTP Countersign", self.door.settings.hostname);
             self.say(&Reply::new(220, None, &greeting)).await?;
         }
         loop {
-            if *self.stop.borrow() && !self.session.in_transaction() {
+            if *self.peer.stop.borrow() && !self.session.in_transaction() {
                 return self.leave(&SHUTTING_DOWN).await;
             }
             // Nothing is cut off half-way in a write: what waits is written before waiting for the client.
             self.lines.flush_unless_more().await?;
-            let most = self.door.limits.command_line;
             // What was sent before our answer went out does not show that it was heard.
             let answers_us = !self.lines.has_ahead();
+            let (most, until) = (self.door.settings.limits.command_line, self.patience());
             let line = tokio::select! {
-                line = self.lines.line(most) => line?,
-                Ok(()) = self.stop.changed() => continue,
+                line = self.lines.line(most, until) => line?,
+                Ok(()) = self.peer.stop.changed() => continue,
+                Ok(()) = self.stress.changed() => continue,
             };
-            if answers_us && !matches!(line, Line::Closed) {
+            if answers_us && matches!(line, Line::Text(_) | Line::TooLong | Line::BareLf) {
                 self.unheard.take().into_iter().for_each(|passage| self.door.gate.heard(&passage));
             }
-            let next = match line {
-                Line::Closed => Next::Close,
-                Line::BareLf => self.leave(&BARE_LF).await?,
-                Line::TooLong => self.answer(&LINE_TOO_LONG).await?,
-                Line::Text(line) => self.take(&line).await?,
-            };
+            // What a command needs lives on the heap, and only while it is carried out.
+            let next = Box::pin(self.hear(line)).await?;
             if !matches!(next, Next::Go) {
                 self.lines.flush().await?;
                 return Ok(next);
@@ -135,13 +155,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
+    /// Until when the next command must have come. Who has not signed in has little time, under stress less.
+    fn patience(&self) -> Instant {
+        let began = self.peer.began;
+        if self.signed_in.is_none() && !self.is_relay() {
+            if self.door.capacity.stress.is_on() {
+                return began + UNDER_STRESS;
+            }
+            if !self.session.is_tls() {
+                return began + STRANGER;
+            }
+        }
+        Instant::now() + COMMAND
+    }
+
+    fn is_relay(&self) -> bool {
+        matches!(self.door.settings.who, Who::Relays { .. })
+    }
+
+    async fn hear(&mut self, line: Line) -> io::Result<Next> {
+        match line {
+            Line::Closed => Ok(Next::Close),
+            Line::BareLf => self.leave(&BARE_LF).await,
+            Line::TooLong => self.answer(&LINE_TOO_LONG).await,
+            Line::Late => self.leave(&LATE).await,
+            Line::TooSlow => self.give_up_slow().await,
+            Line::Text(line) => self.take(&line).await,
+        }
+    }
+
     async fn take(&mut self, line: &[u8]) -> io::Result<Next> {
         let command = Command::parse(line);
-        // Recipients have a limit of their own.
-        if !matches!(command, Ok(Command::Rcpt(_))) || self.letter.is_none() {
-            self.commands += 1;
-        }
-        if self.commands > self.door.limits.commands {
+        self.count(command.as_ref().ok());
+        if self.commands > self.door.settings.limits.commands {
             return self.leave(&TOO_MANY_COMMANDS).await;
         }
         let command = match command {
@@ -151,11 +197,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 return Ok(if error.must_close() { Next::Close } else { Next::Go });
             }
         };
-        match self.session.judge(&command) {
-            Step::Allow => self.carry_out(command).await,
-            // Its octets follow all the same, and may read like commands.
-            Step::Refuse(reply) if matches!(command, Command::Bdat { .. }) => self.leave(reply).await,
-            Step::Refuse(reply) => self.answer(reply).await,
+        match (self.session.judge(&command), command) {
+            (Step::Allow, command) => self.carry_out(command).await,
+            (Step::Refuse(reply), Command::Bdat { size, .. }) => self.refuse_chunk(size, reply).await,
+            (Step::Refuse(reply), _) => self.answer(reply).await,
+        }
+    }
+
+    /// Counts a command. Recipients and chunks of a transaction have limits of their own.
+    fn count(&mut self, command: Option<&Command>) {
+        match command {
+            Some(Command::Rcpt(_)) if self.letter.is_some() => {}
+            Some(Command::Bdat { .. }) if self.letter.is_some() => {}
+            _ => self.commands += 1,
         }
     }
 
@@ -166,6 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             Command::Mail(mail) => self.mail(mail).await,
             Command::Rcpt(rcpt) => self.rcpt(rcpt).await,
             Command::Data => self.data().await,
+            Command::Bdat { size, last } => self.chunk(size, last).await,
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial).await,
             Command::StartTls => {
                 self.say(&READY_FOR_TLS.reply()).await?;
@@ -184,9 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 self.leave(&BYE).await
             }
             // The table refuses these; should it ever not, so does this line.
-            Command::Bdat { .. } | Command::Expn(_) | Command::Unknown { .. } => {
-                self.leave(&NOT_OFFERED).await
-            }
+            Command::Expn(_) | Command::Unknown { .. } => self.leave(&NOT_OFFERED).await,
         }
     }
 
@@ -194,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.end_transaction().await;
         self.client.helo = name;
         self.session.advance(Event::Greeted { esmtp });
-        let hostname = self.door.hostname.to_string();
+        let hostname = self.door.settings.hostname.to_string();
         let reply = match esmtp {
             true => self.session.offer().reply(&hostname),
             false => Reply::new(250, None, &hostname),
@@ -203,70 +256,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         Ok(Next::Go)
     }
 
-    async fn auth(&mut self, mechanism: &str, initial: Option<InitialResponse>) -> io::Result<Next> {
-        let Some(mechanism) = Mechanism::parse(mechanism) else { return self.answer(&NOT_OFFERED).await };
-        let credentials = match self.exchange(mechanism, initial.as_ref()).await? {
-            Some(Ok(credentials)) => credentials,
-            Some(Err(error)) => {
-                self.say(&error.reply()).await?;
-                return Ok(Next::Go);
-            }
-            None => return Ok(Next::Close),
-        };
-        let ip = self.peer.ip().to_canonical();
-        match self.door.sign_in(&credentials, ip).await {
-            Ok(signed_in) => {
-                tracing::info!("account.id" = %signed_in.account, login = signed_in.login, %ip, "signed in");
-                self.signed_in = Some(signed_in);
-                self.session.advance(Event::Authenticated);
-                self.answer(&SIGNED_IN).await
-            }
-            Err(error @ SignInError::Directory(_)) => {
-                tracing::error!(%error, "sign-in cannot be checked");
-                self.answer(&TRY_LATER).await
-            }
-            Err(error) => {
-                tracing::warn!(login = credentials.login(), %ip, %error, "sign-in refused");
-                self.failures += 1;
-                let reply = if self.failures >= MOST_FAILURES { &TOO_MANY_FAILURES } else { &WRONG };
-                if self.failures >= MOST_FAILURES {
-                    self.leave(reply).await
-                } else {
-                    self.answer(reply).await
-                }
-            }
-        }
-    }
-
-    /// The lines of a SASL exchange; `None` when the peer is gone.
-    async fn exchange(
-        &mut self,
-        mechanism: Mechanism,
-        initial: Option<&InitialResponse>,
-    ) -> io::Result<Option<Result<Credentials, AuthError>>> {
-        let mut step = Exchange::begin(mechanism, initial);
-        loop {
-            let exchange = match step {
-                Ok(AuthStep::Ask(exchange)) => exchange,
-                Ok(AuthStep::Check(credentials)) => return Ok(Some(Ok(credentials))),
-                Err(error) => return Ok(Some(Err(error))),
-            };
-            self.say(&exchange.challenge()).await?;
-            step = match self.lines.line(self.door.limits.auth_line).await? {
-                Line::Text(line) => exchange.answer(&line),
-                Line::TooLong => Err(AuthError::TooLong),
-                Line::BareLf | Line::Closed => return Ok(None),
-            };
-        }
-    }
-
     async fn mail(&mut self, mail: Mail) -> io::Result<Next> {
-        let Some(signed_in) = &self.signed_in else { return self.answer(&AUTH_FIRST).await };
+        // A transaction is judged by one configuration, the one that counts when it begins.
+        self.door = Arc::clone(&self.peer.current.borrow());
+        let Some(sending) = self.sending() else { return self.answer(&AUTH_FIRST).await };
+        if let Some(reply) = self.short_of(mail.parameters.size) {
+            self.session.advance(Event::TransactionEnded);
+            return self.answer(reply).await;
+        }
         let smtputf8 = mail.parameters.smtputf8;
-        let opened = Letter::open(&self.door, signed_in, self.client.clone(), mail).await;
+        let opened = Letter::open(&self.door, sending, self.client.clone(), mail).await;
         match opened {
             Ok(letter) => {
                 self.letter = Some(letter);
+                self.recipients = 0;
                 self.session.advance(Event::MailAccepted { smtputf8 });
                 self.answer(&SENDER_OK).await
             }
@@ -278,8 +281,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
+    /// For whom this session sends; nobody before AUTH.
+    fn sending(&self) -> Option<Sending> {
+        let relayed = |account: &RelayAccount| match account {
+            RelayAccount::Fixed(account) => {
+                Sending::For(SignedIn { login: String::new(), account: account.clone() })
+            }
+            RelayAccount::Field(name) => Sending::Named(name.clone()),
+        };
+        match &self.door.settings.who {
+            Who::Customers { .. } => self.signed_in.clone().map(Sending::For),
+            Who::Relays { account, .. } => Some(relayed(account)),
+        }
+    }
+
+    /// What there is too little of for a message now: disk, should it be held, or memory.
+    fn short_of(&self, size: Option<u64>) -> Option<&'static FixedReply> {
+        let (capacity, most) = (&self.door.capacity, self.door.settings.limits.message_bytes as u64);
+        if !capacity.volume.has(most.saturating_mul(2)) {
+            return Some(&NO_SPACE);
+        }
+        // One that is too big is refused for that, with a ref.
+        let size = size.filter(|size| *size <= most).unwrap_or(0);
+        (!capacity.budget.has(size)).then_some(&NO_ROOM)
+    }
+
     async fn rcpt(&mut self, rcpt: Rcpt) -> io::Result<Next> {
         let Some(letter) = &mut self.letter else { return self.answer(&MAIL_FIRST).await };
+        self.recipients += 1;
+        if self.recipients > MOST_TRIES.saturating_mul(self.door.settings.limits.recipients) {
+            return self.leave(&TOO_MANY_RECIPIENTS).await;
+        }
         let reply = letter.address(&self.door, rcpt).await;
         if reply.is_positive() {
             self.session.advance(Event::RcptAccepted);
@@ -288,31 +320,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         Ok(Next::Go)
     }
 
-    async fn data(&mut self) -> io::Result<Next> {
-        let Some(letter) = self.letter.take() else { return self.answer(&MAIL_FIRST).await };
-        self.session.advance(Event::DataStarted);
-        self.say(&SEND_MESSAGE.reply()).await?;
-        let received = match self.lines.message(&self.door.limits).await {
-            Ok(received) => received,
-            Err(error) => {
-                letter.abandon(&self.door).await;
-                return Err(error);
-            }
-        };
-        let desynchronised = received.desynchronised;
-        let Submitted { reply, outcome, passage } = letter.submit(&self.door, received).await;
-        self.session.advance(Event::TransactionEnded);
-        // A client that sends messages may go on as long as it likes, also when they are refused.
-        self.commands = 0;
-        // The upstream has it, whether the client is still there or not.
-        outcome.into_iter().for_each(|outcome| self.door.gate.settle(outcome));
-        self.say(&reply).await?;
-        self.unheard = passage;
-        // The two ends may disagree about where the message stopped.
-        Ok(if desynchronised { Next::Close } else { Next::Go })
-    }
-
     async fn end_transaction(&mut self) {
+        self.chunks = None;
+        self.lines.end_message();
         if let Some(letter) = self.letter.take() {
             letter.abandon(&self.door).await;
         }
@@ -333,45 +343,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     async fn say(&mut self, reply: &Reply) -> io::Result<()> {
-        self.lines.say(reply, &self.door.limits).await
+        self.lines.say(reply, &self.door.settings.limits).await
     }
 }
 
-pub(super) static TOO_MANY_CONNECTIONS: FixedReply =
-    FixedReply::new(421, (4, 7, 0), "too many connections from your address; try again later");
-static OK: FixedReply = FixedReply::new(250, (2, 0, 0), "OK");
-static SENDER_OK: FixedReply = FixedReply::new(250, (2, 1, 0), "sender OK");
-static HELP: FixedReply = FixedReply::new(
-    214,
-    (2, 0, 0),
-    "see RFC 5321; refusals carry a ref, and `countersign explain REF` explains it",
-);
-static BYE: FixedReply = FixedReply::new(221, (2, 0, 0), "goodbye");
-static READY_FOR_TLS: FixedReply = FixedReply::new(220, (2, 0, 0), "ready to start TLS");
-static SIGNED_IN: FixedReply = FixedReply::new(235, (2, 7, 0), "authentication succeeded");
-static WRONG: FixedReply = FixedReply::new(535, (5, 7, 8), "authentication credentials invalid");
-static TOO_MANY_FAILURES: FixedReply =
-    FixedReply::new(421, (4, 7, 0), "too many failed authentications; goodbye");
-static AUTH_FIRST: FixedReply = FixedReply::new(530, (5, 7, 0), "authentication required; send AUTH first");
-static MAIL_FIRST: FixedReply = FixedReply::new(503, (5, 5, 1), "send MAIL first");
-static NOT_OFFERED: FixedReply = FixedReply::new(502, (5, 5, 1), "command not offered here");
-static TRY_LATER: FixedReply =
-    FixedReply::new(454, (4, 7, 0), "authentication cannot be checked now; try again later");
-static LINE_TOO_LONG: FixedReply = FixedReply::new(500, (5, 5, 2), "command line is too long");
-static TOO_MANY_COMMANDS: FixedReply = FixedReply::new(421, (4, 7, 0), "too many commands without a message");
-static BARE_LF: FixedReply =
-    FixedReply::new(500, (5, 5, 2), "a line ended without CR; lines end with CRLF; goodbye");
-static SHUTTING_DOWN: FixedReply = FixedReply::new(421, (4, 3, 2), "this server is shutting down; try again");
-static SEND_MESSAGE: Intermediate = Intermediate("end the message with a line that has only a dot");
-
-/// 354 has no enhanced code (RFC 2034 4: only 2yz, 4yz and 5yz have one).
-struct Intermediate(&'static str);
-
-impl Intermediate {
-    fn reply(&self) -> Reply {
-        let none: Option<Enhanced> = None;
-        Reply::new(354, none, self.0)
-    }
-}
-
-const MOST_FAILURES: usize = 3;
+/// RFC 5321 4.5.3.2.7: "An SMTP server SHOULD have a timeout of at least 5 minutes while it is awaiting the
+/// next command from the sender."
+const COMMAND: Duration = Duration::from_secs(300);
+/// Until a stranger has signed in or begun TLS.
+const STRANGER: Duration = Duration::from_secs(60);
+/// Until somebody has signed in while much is in use.
+const UNDER_STRESS: Duration = Duration::from_secs(10);
+/// So many times the limit of recipients may be tried in one transaction, with those that are refused.
+const MOST_TRIES: usize = 100;

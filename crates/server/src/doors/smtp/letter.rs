@@ -1,44 +1,57 @@
 //! A letter under way: the transaction from MAIL to the ruling.
-//! The conversation opens it at MAIL, addresses it at RCPT, submits it after DATA.
+//! The conversation opens it at MAIL, addresses it at RCPT, submits it after DATA or the last BDAT.
+
+mod route;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_core::address::{Domain, EmailAddress};
-use countersign_core::ids::Ref;
+use countersign_core::ids::{AccountId, Ref};
 use countersign_core::message::Message;
 use countersign_core::reason;
 use countersign_core::request::{Ask, Client, Envelope, Gate, Mode, Request, Submission};
 use countersign_wire::smtp::command::{Mail, Rcpt, Recipient};
 use countersign_wire::smtp::data::DataFault;
-use countersign_wire::smtp::parameters::MailParameters;
 use countersign_wire::smtp::path::Path;
 use countersign_wire::smtp::reply::{Enhanced, FixedReply, Reply};
 use jiff::Timestamp;
 
-use super::Door;
 use super::auth::SignedIn;
-use super::lines::Received;
-use crate::accounts::Account;
+use super::{Door, named, with_reference};
+use crate::accounts::{Account, DirectoryError};
 use crate::acts::{Means, Outcome, RefusedRecipient};
 use crate::clock::draw_ref;
-use crate::doors::Exit;
-use crate::net::{Transaction, UpstreamError};
+use crate::net::Transaction;
 use crate::probes::Case;
 use crate::transit::Passage;
 
-/// A transaction. Its ref is drawn at MAIL; policy sees it whole, at DATA.
+use route::Refusal;
+
+/// For whom a session sends.
+#[derive(Debug, Clone)]
+pub(super) enum Sending {
+    /// For this account.
+    For(SignedIn),
+    /// For the account that the first field of the message names: this is the field's name.
+    Named(String),
+}
+
+/// A transaction. Its ref is drawn at MAIL; policy sees it whole, after its message.
 pub(super) struct Letter {
     reference: Ref,
     at: Timestamp,
-    signed_in: SignedIn,
-    account: Arc<Account>,
+    sending: Sending,
+    /// Unknown until the message has named it.
+    owner: Option<Owner>,
     client: Client,
-    mode: Mode,
     mail: Mail,
     envelope: Envelope,
-    exit: Option<Exit>,
+    /// Recipients about whom the upstream is still to be asked.
+    waiting: Vec<Rcpt>,
     outgoing: Option<Transaction>,
+    /// The upstream has taken a recipient.
+    begun: bool,
     refused: Vec<RefusedRecipient>,
 }
 
@@ -55,172 +68,228 @@ impl From<Reply> for Submitted {
     }
 }
 
+/// Whose letter it is.
+struct Owner {
+    login: String,
+    account: Arc<Account>,
+    mode: Mode,
+}
+
 impl Letter {
     /// Opens a letter at MAIL, or says why not.
-    pub(super) async fn open(door: &Door, who: &SignedIn, client: Client, mail: Mail) -> Result<Self, Reply> {
-        let later = |error: &dyn std::fmt::Display| {
-            tracing::error!(%error, "account.id" = %who.account, "a transaction cannot begin");
-            TRY_LATER.reply()
-        };
-        let account = door.directory.account(&who.account).await.map_err(|e| later(&e))?;
-        let gate_mode = door.directory.gate_mode(Gate::Send).await.map_err(|e| later(&e))?;
-        let mode = account.own_mode().or(gate_mode).or(door.mode).unwrap_or_default();
+    pub(super) async fn open(
+        door: &Door,
+        sending: Sending,
+        client: Client,
+        mail: Mail,
+    ) -> Result<Self, Reply> {
         let mail_from = match &mail.sender {
             Some(path) => Some(address(path).ok_or_else(|| SENDER_NO_DOMAIN.reply())?),
             None => None,
         };
-        let letter = Self {
-            reference: draw_ref().map_err(|e| later(&e))?,
+        let reference = draw_ref().map_err(|error| {
+            tracing::error!(%error, "a transaction cannot begin");
+            TRY_LATER.reply()
+        })?;
+        let mut letter = Self {
+            reference,
             at: door.clock.now(),
-            signed_in: who.clone(),
-            exit: door.exits.of(&account).cloned(),
-            account,
+            sending,
+            owner: None,
             client,
-            mode,
             mail,
             envelope: Envelope { mail_from, recipients: vec![] },
+            waiting: vec![],
             outgoing: None,
+            begun: false,
             refused: vec![],
         };
-        letter.admit(door).await
+        if let Sending::For(who) = letter.sending.clone() {
+            letter = letter.owned_by(door, &who).await?;
+        }
+        if letter.mail.parameters.size.is_some_and(|size| size > door.settings.limits.message_bytes as u64) {
+            return Err(letter.refuse(door, "limit-message-bytes", "").await);
+        }
+        Ok(letter)
     }
 
-    /// What is refused at MAIL already, with leaf and ref: a blocked account, a size that is too big.
-    async fn admit(self, door: &Door) -> Result<Self, Reply> {
-        let domains: Vec<&Domain> = self.envelope.mail_from.iter().map(EmailAddress::domain).collect();
-        let blocked = self.account.block_on(&self.signed_in.login, &domains).map(|(what, _)| what);
-        let code = if let Some(what) = blocked {
-            match what {
-                "domain" => "domain-blocked",
-                "credential" => "credential-blocked",
-                _ => "account-blocked",
-            }
-        } else if self.mail.parameters.size.is_some_and(|size| size > door.limits.message_bytes as u64) {
-            "limit-message-bytes"
-        } else {
-            return Ok(self);
+    /// Gives the letter its owner, unless there is none of that name, or it is blocked.
+    async fn owned_by(mut self, door: &Door, who: &SignedIn) -> Result<Self, Reply> {
+        let found = async {
+            let account = door.directory.account(&who.account).await?;
+            Ok::<_, DirectoryError>((account, door.directory.gate_mode(Gate::Send).await?))
         };
-        Err(self.refuse(door, code, "").await)
+        let (account, gate_mode) = match found.await {
+            Ok(found) => found,
+            Err(error @ DirectoryError::Unknown(_)) => {
+                return Err(self.refuse(door, "account-unknown", &error.to_string()).await);
+            }
+            Err(error) => {
+                tracing::error!(%error, "account.id" = %who.account, "an account cannot be read");
+                self.stop().await;
+                return Err(TRY_LATER.reply());
+            }
+        };
+        let domains: Vec<&Domain> = self.envelope.mail_from.iter().map(EmailAddress::domain).collect();
+        let blocked = account.block_on(&who.login, &domains).map(|(what, _)| what);
+        let mode = account.own_mode().or(gate_mode).or(door.settings.mode).unwrap_or_default();
+        self.owner = Some(Owner { login: who.login.clone(), account, mode });
+        match blocked {
+            Some("domain") => Err(self.refuse(door, "domain-blocked", "").await),
+            Some("credential") => Err(self.refuse(door, "credential-blocked", "").await),
+            Some(_) => Err(self.refuse(door, "account-blocked", "").await),
+            None => Ok(self),
+        }
     }
 
-    /// Adds a recipient: the upstream is asked, and its answer is ours.
+    /// Adds a recipient: the upstream is asked, and its answer is ours. While it is not known whose letter
+    /// it is, nobody knows which upstream to ask either: then the recipient waits for the message.
     pub(super) async fn address(&mut self, door: &Door, rcpt: Rcpt) -> Reply {
         let recipient = match &rcpt.recipient {
             Recipient::Mailbox(path) => address(path),
-            Recipient::Postmaster => EmailAddress::parse(&format!("postmaster@{}", door.hostname)).ok(),
+            Recipient::Postmaster => {
+                EmailAddress::parse(&format!("postmaster@{}", door.settings.hostname)).ok()
+            }
         };
         let Some(recipient) = recipient else { return RECIPIENT_NO_DOMAIN.reply() };
-        if self.envelope.recipients.len() >= door.limits.recipients {
-            let reason = reason::known("limit-recipients");
-            self.refused.push(RefusedRecipient::by_us(&recipient, reason));
-            let (code, _) = reason.reply;
-            return Reply::new(code, Some(Enhanced::new(4, 5, 3)), reason.smtp)
-                .with_line(&format!("ref={}", self.reference));
+        if self.envelope.recipients.len() >= door.settings.limits.recipients {
+            return self.refuse_recipient(&recipient, Refusal::Ours("limit-recipients"));
         }
-        let reply = match self.ask_upstream(&rcpt).await {
-            Ok(reply) => reply,
-            Err(error) => {
-                tracing::warn!(%error, "ledger.ref" = %self.reference, "the upstream is not there");
-                // No ref: a transaction that ends here has no leaf that it could open.
-                UPSTREAM_UNAVAILABLE.reply()
+        if self.owner.is_none() {
+            self.waiting.push(rcpt);
+            self.envelope.recipients.push(recipient);
+            return RECIPIENT_WAITS.reply();
+        }
+        match self.ask_upstream(door, &rcpt).await {
+            Ok(reply) => {
+                self.envelope.recipients.push(recipient);
+                reply
             }
-        };
-        match reply.is_positive() {
-            true => self.envelope.recipients.push(recipient),
-            false => self.refused.push(RefusedRecipient::by_upstream(&recipient, &reply)),
+            Err(refusal) => self.refuse_recipient(&recipient, refusal),
         }
-        reply
     }
 
-    /// The transaction with the upstream begins at the first recipient.
-    async fn ask_upstream(&mut self, rcpt: &Rcpt) -> Result<Reply, UpstreamError> {
-        let mut outgoing = match self.outgoing.take() {
-            Some(outgoing) => outgoing,
-            None => match self.begin().await? {
-                Ok(outgoing) => outgoing,
-                Err(refusal) => return Ok(refusal),
-            },
-        };
-        let reply = outgoing.rcpt(rcpt).await?;
-        self.outgoing = Some(outgoing);
-        Ok(reply)
-    }
-
-    async fn begin(&self) -> Result<Result<Transaction, Reply>, UpstreamError> {
-        let Some(exit) = &self.exit else { return Ok(Err(NO_UPSTREAM.reply())) };
-        let mut outgoing = exit.upstream.begin().await?;
-        // SIZE is the client's word and the trace header makes the message longer: it is not passed on.
-        let parameters = MailParameters { size: None, auth: None, ..self.mail.parameters.clone() };
-        let reply = outgoing.mail(&Mail { sender: self.mail.sender.clone(), parameters }).await?;
-        match reply.is_positive() {
-            true => Ok(Ok(outgoing)),
-            false => {
-                outgoing.abandon().await;
-                Ok(Err(reply))
+    /// A line for the ledger, and the reply with the ref under which it will be found.
+    fn refuse_recipient(&mut self, recipient: &EmailAddress, refusal: Refusal) -> Reply {
+        let (line, reply) = match refusal {
+            Refusal::Ours(code) => {
+                let reason = reason::known(code);
+                let (number, enhanced) = reason.reply;
+                let reply = Reply::new(number, Enhanced::parse(enhanced), reason.smtp);
+                (RefusedRecipient::by_us(recipient, reason), reply)
             }
+            Refusal::Upstream(reply) => (RefusedRecipient::by_upstream(recipient, &reply), reply),
+        };
+        // Who tries thousands learns it from the replies; the ledger keeps the first.
+        if self.refused.len() < MOST_REFUSED {
+            self.refused.push(line);
         }
+        with_reference(reply, &self.reference)
     }
 
     /// Submits the letter: the gate rules, records and acts; what the client hears comes back.
-    pub(super) async fn submit(mut self, door: &Door, received: Received) -> Submitted {
-        let bytes = match received.message {
-            Ok(bytes) => bytes,
+    pub(super) async fn submit(
+        mut self,
+        door: &Door,
+        message: Result<Vec<u8>, DataFault>,
+        octets: u64,
+    ) -> Submitted {
+        let bytes = match message {
+            Ok(bytes) => Bytes::from(bytes),
             Err(fault) => {
-                let detail = format!("{fault}; {} octets came", received.octets);
+                let detail = format!("{fault}; {octets} octets came");
                 return self.refuse(door, code_of(fault), &detail).await.into();
             }
         };
-        let account = match door.directory.account(&self.signed_in.account).await {
+        let bytes = match self.name_owner(door, bytes).await {
+            Ok((letter, bytes)) => {
+                self = letter;
+                bytes
+            }
+            Err(reply) => return reply.into(),
+        };
+        let Some(owner) = self.owner.as_ref() else { return TRY_LATER.reply().into() };
+        // Once more: it may have been blocked meanwhile.
+        let account = match door.directory.account(&owner.account.id).await {
             Ok(account) => account,
             Err(error) => {
-                tracing::error!(%error, "account.id" = %self.signed_in.account, "the account cannot be read");
+                tracing::error!(%error, "account.id" = %owner.account.id, "the account cannot be read");
+                self.stop().await;
                 return TRY_LATER.reply().into();
             }
         };
-        let message = Message::read(Bytes::from(bytes), &door.limits);
-        let means =
-            Means::Letter { outgoing: self.outgoing.take(), refused: std::mem::take(&mut self.refused) };
-        let way = self.exit.as_ref().map(|exit| Arc::clone(&exit.way)).unwrap_or_default();
-        let case = Case { request: self.into_request(message), account, way };
+        let way = door.exits.of(&owner.account).map(|exit| Arc::clone(&exit.way)).unwrap_or_default();
+        let message = Message::read(bytes, &door.settings.limits);
+        let means = self.means();
+        let case = Case { request: self.into_request(door, message), account, way };
         let reply = door.gate.pass(case, means).await;
         Submitted { reply: reply.smtp, outcome: reply.outcome, passage: reply.passage }
     }
 
-    /// Ends a letter that was not submitted. One in which we refused a recipient has a leaf.
+    /// Finds out whose letter it is, if that is still to be done: the field that says so is taken off, so
+    /// that what is judged from here on is what is sent. Then the recipients that waited are asked about.
+    async fn name_owner(mut self, door: &Door, bytes: Bytes) -> Result<(Self, Bytes), Reply> {
+        let Sending::Named(field) = self.sending.clone() else { return Ok((self, bytes)) };
+        let taken = named::take(&bytes, &field).map_err(|error| format!("{field}: {error}"));
+        let found = taken.and_then(|(value, rest)| {
+            let account = AccountId::parse(&value).map_err(|error| format!("{field}: {error}"))?;
+            Ok((account, rest))
+        });
+        let (account, rest) = match found {
+            Ok(found) => found,
+            Err(detail) => return Err(self.refuse(door, "account-unknown", &detail).await),
+        };
+        self = self.owned_by(door, &SignedIn { login: String::new(), account }).await?;
+        match self.ask_about_waiting(door).await {
+            Ok(()) => Ok((self, rest)),
+            Err((code, detail)) => Err(self.refuse(door, code, &detail).await),
+        }
+    }
+
+    /// Ends a letter that was not submitted. One in which a recipient was refused has a leaf: each of these
+    /// replies had the ref, and a ref always opens something.
     pub(super) async fn abandon(mut self, door: &Door) {
-        let by_us = self.refused.iter().any(RefusedRecipient::is_ours);
+        let code = self.refused.first().map(RefusedRecipient::code);
+        self.stop().await;
+        if let Some(code) = code {
+            let detail = self.refused.first().map(|first| first.reply().to_owned()).unwrap_or_default();
+            let _heard_by_nobody = self.refuse(door, code, &detail).await;
+        }
+    }
+
+    /// Gives the connection to the upstream back.
+    async fn stop(&mut self) {
         if let Some(outgoing) = self.outgoing.take() {
             outgoing.abandon().await;
-        }
-        if by_us {
-            let _heard_by_nobody = self.refuse(door, "limit-recipients", "").await;
         }
     }
 
     /// Refuses the letter for what was read on the wire, with leaf and ref.
-    async fn refuse(mut self, door: &Door, code: &str, detail: &str) -> Reply {
-        let means =
-            Means::Letter { outgoing: self.outgoing.take(), refused: std::mem::take(&mut self.refused) };
-        let message = Message::read(Bytes::new(), &door.limits);
-        let request = self.into_request(message);
+    pub(super) async fn refuse(mut self, door: &Door, code: &str, detail: &str) -> Reply {
+        let means = self.means();
+        let message = Message::read(Bytes::new(), &door.settings.limits);
+        let request = self.into_request(door, message);
         door.gate.refuse(request, reason::known(code), detail, means).await.smtp
     }
 
-    fn into_request(self, message: Message) -> Request {
+    fn means(&mut self) -> Means {
+        Means::Letter { outgoing: self.outgoing.take(), refused: std::mem::take(&mut self.refused) }
+    }
+
+    /// What nobody owns is the platform's, which refuses it.
+    fn into_request(self, door: &Door, message: Message) -> Request {
+        let (credential, account, mode) = match self.owner {
+            Some(owner) => (owner.login, owner.account.id.clone(), owner.mode),
+            None => (String::new(), AccountId::platform(), door.settings.mode.unwrap_or_default()),
+        };
         let submission = Submission {
-            credential: self.signed_in.login,
+            credential,
             client: self.client,
             envelope: self.envelope,
             message: Arc::new(message),
         };
         let ask = Ask::Send(Box::new(submission));
-        Request {
-            reference: self.reference,
-            at: self.at,
-            mode: self.mode,
-            account: self.signed_in.account,
-            ask,
-        }
+        Request { reference: self.reference, at: self.at, mode, account, ask }
     }
 }
 
@@ -239,10 +308,7 @@ pub fn code_of(fault: DataFault) -> &'static str {
 }
 
 static TRY_LATER: FixedReply = FixedReply::new(451, (4, 3, 0), "this cannot be judged now; try again later");
-static NO_UPSTREAM: FixedReply =
-    FixedReply::new(451, (4, 3, 5), "no upstream is configured for this account; try again later");
-static UPSTREAM_UNAVAILABLE: FixedReply =
-    FixedReply::new(451, (4, 4, 1), "the mail server behind this one does not answer; try again later");
+static RECIPIENT_WAITS: FixedReply = FixedReply::new(250, (2, 1, 5), "recipient OK, if the message is");
 static SENDER_NO_DOMAIN: FixedReply = FixedReply::new(
     553,
     (5, 1, 7),
@@ -253,3 +319,4 @@ static RECIPIENT_NO_DOMAIN: FixedReply = FixedReply::new(
     (5, 1, 3),
     "the recipient's domain is not a domain name; address literals are not accepted",
 );
+const MOST_REFUSED: usize = 1000;

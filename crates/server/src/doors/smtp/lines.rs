@@ -5,9 +5,14 @@ use std::io;
 use std::time::Duration;
 
 use countersign_wire::limits::Limits;
+use countersign_wire::smtp::chunk::ChunkDecoder;
 use countersign_wire::smtp::data::{DataDecoder, DataFault};
 use countersign_wire::smtp::reply::Reply;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::capacity::Share;
+use super::pace::Pace;
 
 /// A socket, and what was read from it ahead.
 pub(super) struct Lines<S> {
@@ -16,6 +21,8 @@ pub(super) struct Lines<S> {
     /// The line under way is too long: the rest of it is read and dropped. It outlives a cancelled read.
     skipping: bool,
     replies: Vec<u8>,
+    /// While a message is under way.
+    pace: Option<Pace>,
 }
 
 /// A line, or why there is none.
@@ -27,23 +34,43 @@ pub(super) enum Line {
     BareLf,
     /// The peer is gone.
     Closed,
+    /// It did not come in time.
+    Late,
+    /// A message is under way and comes too slowly.
+    TooSlow,
 }
 
 /// A message as decoded, and whether the two ends may disagree about where it stopped: a bare CR or LF was
 /// in it, or it was not read to its end.
 pub(super) struct Received {
-    pub(super) message: Result<Vec<u8>, DataFault>,
+    pub(super) message: Result<Vec<u8>, Trouble>,
     pub(super) desynchronised: bool,
     pub(super) octets: u64,
 }
 
+/// Why a message is none.
+pub(super) enum Trouble {
+    Fault(DataFault),
+    /// There was no room for it among all that are under way.
+    NoRoom,
+    TooSlow,
+}
+
+/// What a read brought.
+enum Filled {
+    Octets,
+    Closed,
+    Late,
+    TooSlow,
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
     pub(super) fn new(socket: S) -> Self {
-        Self { socket, ahead: Vec::new(), skipping: false, replies: Vec::new() }
+        Self { socket, ahead: Vec::new(), skipping: false, replies: Vec::new(), pace: None }
     }
 
-    /// The next line without CRLF.
-    pub(super) async fn line(&mut self, most: usize) -> io::Result<Line> {
+    /// The next line without CRLF, if it comes until then.
+    pub(super) async fn line(&mut self, most: usize, until: Instant) -> io::Result<Line> {
         loop {
             if let Some(end) = self.ahead.iter().position(|octet| *octet == b'\n') {
                 let mut line: Vec<u8> = self.ahead.drain(..=end).collect();
@@ -59,33 +86,100 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
                 self.skipping = true;
                 self.ahead.clear();
             }
-            if self.fill().await? == 0 {
-                return Ok(Line::Closed);
+            match self.fill(until, COMMANDS).await? {
+                Filled::Octets => {}
+                Filled::Closed => return Ok(Line::Closed),
+                Filled::Late => return Ok(Line::Late),
+                Filled::TooSlow => return Ok(Line::TooSlow),
             }
         }
     }
 
+    /// A message begins: from now on it has to come so fast.
+    pub(super) fn begin_message(&mut self, pace: Pace) {
+        self.pace = Some(pace);
+    }
+
+    /// The message is over, whatever became of it.
+    pub(super) fn end_message(&mut self) {
+        self.pace = None;
+    }
+
     /// The octets after 354, to the end of the message.
-    pub(super) async fn message(&mut self, limits: &Limits) -> io::Result<Received> {
+    pub(super) async fn message(&mut self, limits: &Limits, share: &mut Share) -> io::Result<Received> {
         let mut decoder = DataDecoder::new(limits);
-        let mut cut = false;
+        let (mut cut, mut trouble) = (false, None);
         loop {
             let progress = decoder.push(&self.ahead);
             self.ahead.drain(..progress.consumed.min(self.ahead.len()));
+            if trouble.is_none() && !share.grow_to(decoder.stored() as u64) {
+                decoder.discard();
+                share.give_back();
+                trouble = Some(Trouble::NoRoom);
+            }
             if progress.finished {
                 break;
             }
             // A message that is too big is read to its end, so that the client hears why; not for ever.
-            if decoder.received() > MOST_SIZES * limits.message_bytes as u64 {
-                cut = true;
+            cut = decoder.received() > endless(limits);
+            if cut {
                 break;
             }
-            if self.fill().await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            if self.fill_message().await? {
+                continue;
             }
+            (trouble, cut) = (Some(Trouble::TooSlow), true);
+            break;
         }
         let (desynchronised, octets) = (cut || decoder.bare_line_end(), decoder.received());
-        Ok(Received { message: decoder.finish(), desynchronised, octets })
+        let message = match trouble {
+            Some(trouble) => Err(trouble),
+            None => decoder.finish().map_err(Trouble::Fault),
+        };
+        Ok(Received { message, desynchronised, octets })
+    }
+
+    /// The octets of a chunk, all of them, into a decoder.
+    pub(super) async fn chunk(
+        &mut self,
+        size: u64,
+        decoder: &mut ChunkDecoder,
+        share: &mut Share,
+    ) -> io::Result<Option<Trouble>> {
+        let (mut left, mut trouble) = (size, None);
+        while left > 0 {
+            if self.ahead.is_empty() && !self.fill_message().await? {
+                return Ok(Some(Trouble::TooSlow));
+            }
+            let taken = usize::try_from(left).map_or(self.ahead.len(), |left| left.min(self.ahead.len()));
+            decoder.push(self.ahead.get(..taken).unwrap_or_default());
+            self.ahead.drain(..taken);
+            left = left.saturating_sub(taken as u64);
+            if trouble.is_none() && !share.grow_to(decoder.stored() as u64) {
+                decoder.discard();
+                share.give_back();
+                trouble = Some(Trouble::NoRoom);
+            }
+        }
+        Ok(trouble)
+    }
+
+    /// Reads octets that belong to no message and drops them, if they come until then.
+    pub(super) async fn drop_octets(&mut self, size: u64, until: Instant) -> io::Result<()> {
+        let mut left = size;
+        while left > 0 {
+            if self.ahead.is_empty() {
+                match self.fill(until, MESSAGE).await? {
+                    Filled::Octets => {}
+                    Filled::Closed => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Filled::Late | Filled::TooSlow => return Err(io::ErrorKind::TimedOut.into()),
+                }
+            }
+            let taken = usize::try_from(left).map_or(self.ahead.len(), |left| left.min(self.ahead.len()));
+            self.ahead.drain(..taken);
+            left = left.saturating_sub(taken as u64);
+        }
+        Ok(())
     }
 
     /// Writes a reply; while the client has more commands under way, replies wait for each other and
@@ -113,7 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
         if !self.replies.is_empty() {
             let written = tokio::time::timeout(WRITE, self.socket.write_all(&self.replies)).await;
             written.map_err(|_| io::ErrorKind::TimedOut)??;
-            self.replies.clear();
+            self.replies = Vec::new();
             self.socket.flush().await?;
         }
         Ok(())
@@ -124,27 +218,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
         self.socket
     }
 
-    async fn fill(&mut self) -> io::Result<usize> {
-        self.flush().await?;
-        if self.ahead.capacity() - self.ahead.len() < CHUNK / 2 {
-            self.ahead.reserve(CHUNK);
+    /// More of a message; `false` when it comes too slowly.
+    async fn fill_message(&mut self) -> io::Result<bool> {
+        match self.fill(Instant::now() + READ, MESSAGE).await? {
+            Filled::Octets => Ok(true),
+            Filled::TooSlow => Ok(false),
+            Filled::Closed => Err(io::ErrorKind::UnexpectedEof.into()),
+            Filled::Late => Err(io::ErrorKind::TimedOut.into()),
         }
-        let read = tokio::time::timeout(READ, self.socket.read_buf(&mut self.ahead)).await;
-        read.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    async fn fill(&mut self, until: Instant, size: usize) -> io::Result<Filled> {
+        self.flush().await?;
+        // A session that only waits keeps no more than a small buffer.
+        if self.ahead.is_empty() && self.ahead.capacity() > size {
+            self.ahead = Vec::new();
+        }
+        if self.ahead.capacity() - self.ahead.len() < size / 2 {
+            self.ahead.reserve_exact(size);
+        }
+        loop {
+            let again = self.pace.as_ref().and_then(Pace::until).map_or(until, |pace| pace.min(until));
+            let read = tokio::time::timeout_at(again, self.socket.read_buf(&mut self.ahead)).await;
+            if let (Some(pace), Ok(Ok(read))) = (&mut self.pace, &read) {
+                pace.came(*read);
+            }
+            if self.pace.as_mut().is_some_and(|pace| pace.is_too_slow(Instant::now())) {
+                return Ok(Filled::TooSlow);
+            }
+            match read {
+                Ok(Ok(0)) => return Ok(Filled::Closed),
+                Ok(Ok(_)) => return Ok(Filled::Octets),
+                Ok(Err(error)) => return Err(error),
+                Err(_) if Instant::now() >= until => return Ok(Filled::Late),
+                Err(_) => {}
+            }
+        }
     }
 }
 
-/// Says one thing to a peer that is not let in.
-pub(super) async fn say_and_close<S: AsyncWrite + Unpin>(socket: &mut S, reply: &Reply, limits: &Limits) {
-    let mut octets = Vec::new();
-    reply.write(&mut octets, limits);
-    // The peer may be gone already; there is nobody else to tell.
-    let _gone = tokio::time::timeout(WRITE, socket.write_all(&octets)).await;
+/// So many octets of one message are read, and no more: it is refused before its end, and the session closed.
+pub(super) const fn endless(limits: &Limits) -> u64 {
+    MOST_SIZES * limits.message_bytes as u64
 }
 
-/// RFC 5321 4.5.3.2.7: "An SMTP server SHOULD have a timeout of at least 5 minutes".
+/// RFC 5321 4.5.3.2.5: "DATA Block: 3 minutes" for a client; 4.5.3.2.7 has 5 for a server.
 const READ: Duration = Duration::from_secs(300);
 const WRITE: Duration = Duration::from_secs(60);
-const CHUNK: usize = 16_384;
+/// What a read asks for between commands and inside a message.
+const COMMANDS: usize = 1024;
+const MESSAGE: usize = 16_384;
 const MOST_WAITING: usize = 8192;
 const MOST_SIZES: u64 = 4;

@@ -1,75 +1,115 @@
-//! The SMTP submission door: a listener, and one conversation for each connection.
-//! Boot opens it; the order of commands and the framing are `countersign_wire::smtp`.
+//! The SMTP doors: a listener, and one conversation for each connection.
+//! Boot opens them; the order of commands and the framing are `countersign_wire::smtp`.
 
 mod admission;
 mod auth;
+mod capacity;
 mod conversation;
+mod guesses;
 mod letter;
 mod lines;
+mod named;
+mod pace;
 
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::address::Domain;
+use countersign_core::ids::AccountId;
 use countersign_core::request::Mode;
 use countersign_wire::limits::Limits;
 use countersign_wire::smtp::capabilities::Capabilities;
+use countersign_wire::smtp::reply::{FixedReply, Reply};
 use countersign_wire::smtp::session::Rules;
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::accounts::Directory;
 use crate::accounts::secret::Verifier;
+use crate::accounts::{Directory, within};
 use crate::clock::Clock;
 use crate::doors::Exits;
 use crate::gate::Gate;
-use crate::net::Upstream;
 
+pub use admission::Connections;
+pub use capacity::{Capacity, CapacitySettings};
+pub use guesses::MostGuesses;
 pub use letter::code_of;
 
-use admission::Admission;
-use conversation::{Conversation, End};
+use admission::{Full, Place};
+use conversation::{Conversation, End, Peer};
 
-/// What a submission listener needs.
+/// A listener: the parts that it uses, and its settings. Another door with other settings can take its place
+/// at any time, and does for sessions that stand at their next transaction; what is counted is in `capacity`.
 pub struct Door {
     pub gate: Gate,
     pub directory: Directory,
     pub verifier: Verifier,
     pub clock: Clock,
+    pub exits: Exits,
+    pub capacity: Capacity,
+    pub settings: DoorSettings,
+}
+
+/// What the configuration says of a listener.
+pub struct DoorSettings {
     pub limits: Limits,
     pub hostname: Domain,
     /// The gate's mode of the configuration file.
     pub mode: Option<Mode>,
-    pub exits: Exits,
     pub tls: Option<TlsAcceptor>,
     /// The connection begins with a handshake (RFC 8314 3.3).
     pub implicit_tls: bool,
-    /// AUTH without TLS, for peers on loopback only.
-    pub plaintext_loopback: bool,
-    pub connections: Connections,
+    /// Octets a second below which a message is given up; 0 is never.
+    pub min_data_rate: u64,
+    pub who: Who,
 }
 
-/// How many connections may stand at once.
-#[derive(Debug, Clone, Copy)]
-pub struct Connections {
-    pub per_ip: usize,
-    pub per_net: usize,
+/// Who may send through a listener, and for whom.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// Customers, who sign in.
+    Customers {
+        /// AUTH without TLS, for peers on loopback only.
+        plaintext_loopback: bool,
+    },
+    /// MTAs that are trusted by network, and how they name the account.
+    Relays { trusted: Vec<IpNet>, account: RelayAccount },
+}
+
+/// Whose mail a relay brings.
+#[derive(Debug, Clone)]
+pub enum RelayAccount {
+    /// Always that of this account.
+    Fixed(AccountId),
+    /// That of the account which the first field of the message names; this is the field's name.
+    Field(String),
 }
 
 impl Door {
     /// Accepts connections until told to stop, then waits for those that stand: each ends at its next
     /// boundary between transactions.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-        let admission = Admission::new(self.connections);
+    pub async fn serve(
+        current: watch::Receiver<Arc<Self>>,
+        listener: TcpListener,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut talks = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((socket, peer)) => {
-                        let door = Arc::clone(&self);
-                        talks.spawn(door.receive(socket, peer, admission.clone(), stop.clone()));
+                    Ok((socket, address)) => {
+                        let door = Arc::clone(&current.borrow());
+                        match door.admit(address.ip()) {
+                            Ok(place) => {
+                                let peer = Peer::new(address.ip(), current.clone(), stop.clone());
+                                talks.spawn(door.receive(socket, peer, place));
+                            }
+                            Err(reply) => door.turn_away(socket, address, reply),
+                        }
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -87,86 +127,109 @@ impl Door {
         }
     }
 
-    async fn receive(
-        self: Arc<Self>,
-        mut socket: TcpStream,
-        peer: SocketAddr,
-        admission: Admission,
-        stop: watch::Receiver<bool>,
-    ) {
-        let Some(_place) = admission.admit(peer.ip()) else {
-            return lines::say_and_close(
-                &mut socket,
-                &conversation::TOO_MANY_CONNECTIONS.reply(),
-                &self.limits,
-            )
-            .await;
+    /// Whether a peer is let in. A relay that is not trusted hears so before anything else.
+    fn admit(&self, ip: IpAddr) -> Result<Place, &'static FixedReply> {
+        let trusted = match &self.settings.who {
+            Who::Customers { .. } => false,
+            Who::Relays { trusted, .. } if within(trusted, ip) => true,
+            Who::Relays { .. } => return Err(&NOT_TRUSTED),
         };
+        self.capacity.admission.admit(ip, trusted).map_err(|full| match full {
+            Full::Peer => &TOO_MANY_CONNECTIONS,
+            Full::House => &HOUSE_FULL,
+        })
+    }
+
+    /// One write that does not wait, and the connection is gone: a flood of peers costs no memory. Inside
+    /// TLS the reply could not be read.
+    fn turn_away(&self, socket: TcpStream, peer: SocketAddr, reply: &FixedReply) {
+        metrics::counter!("countersign_connections_refused_total", "code" => reply.code.to_string())
+            .increment(1);
+        tracing::debug!(%peer, reply = %reply.reply(), "a connection is not let in");
+        let Ok(mut socket) = socket.into_std() else { return };
+        if !self.settings.implicit_tls {
+            let mut octets = Vec::new();
+            reply.reply().write(&mut octets, &self.settings.limits);
+            // The peer may be gone already; there is nobody else to tell.
+            let _gone = socket.write(&octets);
+        }
+    }
+
+    async fn receive(self: Arc<Self>, socket: TcpStream, peer: Peer, _place: Place) {
         metrics::gauge!("countersign_sessions").increment(1.0);
-        if let Err(error) = self.converse(socket, peer, stop).await {
-            tracing::debug!(%peer, %error, "a session ended early");
+        let ip = peer.ip;
+        if let Err(error) = self.converse(socket, peer).await {
+            tracing::debug!(%ip, %error, "a session ended early");
         }
         metrics::gauge!("countersign_sessions").decrement(1.0);
     }
 
-    async fn converse(
-        self: &Arc<Self>,
-        socket: TcpStream,
-        peer: SocketAddr,
-        stop: watch::Receiver<bool>,
-    ) -> std::io::Result<()> {
+    async fn converse(self: &Arc<Self>, socket: TcpStream, peer: Peer) -> std::io::Result<()> {
         socket.set_nodelay(true)?;
-        let rules = self.rules(peer).await;
-        if self.implicit_tls {
-            let secured = self.secure(socket).await?;
-            Conversation::new(Arc::clone(self), secured, peer, rules, true, stop).run().await?;
+        let door = || Arc::clone(self);
+        let rules = self.rules(peer.ip).await;
+        // A conversation is boxed: a connection costs the memory of the one that it is in.
+        if self.settings.implicit_tls {
+            let secured = Box::pin(self.secure(socket)).await?;
+            Box::pin(Conversation::new(door(), secured, peer, rules, true).run()).await?;
             return Ok(());
         }
-        let plain = Conversation::new(Arc::clone(self), socket, peer, rules.clone(), false, stop.clone());
-        if let End::StartTls(socket) = plain.run().await? {
-            let secured = self.secure(socket).await?;
-            Conversation::after_starttls(Arc::clone(self), secured, peer, rules, stop).run().await?;
+        let plain = Conversation::new(door(), socket, peer.clone(), rules.clone(), false);
+        let end = Box::pin(plain.run()).await?;
+        if let End::StartTls(socket) = end {
+            let secured = Box::pin(self.secure(socket)).await?;
+            Box::pin(Conversation::after_starttls(door(), secured, peer, rules).run()).await?;
         }
         Ok(())
     }
 
     async fn secure(&self, socket: TcpStream) -> std::io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
-        let Some(acceptor) = &self.tls else { return Err(std::io::ErrorKind::Unsupported.into()) };
-        tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await?
+        let Some(acceptor) = &self.settings.tls else { return Err(std::io::ErrorKind::Unsupported.into()) };
+        let patience = if self.capacity.stress.is_on() { HANDSHAKE_UNDER_STRESS } else { HANDSHAKE };
+        tokio::time::timeout(patience, acceptor.accept(socket)).await?
     }
 
-    /// What this listener demands of this peer, and offers. What the upstream lacks is not offered.
-    async fn rules(&self, peer: SocketAddr) -> Rules {
+    /// What this listener demands of this peer, and offers. What no upstream has is not offered, and neither
+    /// is what only some have: before MAIL nobody knows whose turn it will be.
+    async fn rules(&self, ip: IpAddr) -> Rules {
+        let customers = matches!(self.settings.who, Who::Customers { .. });
+        let auth = if customers { vec!["PLAIN".to_owned(), "LOGIN".to_owned()] } else { vec![] };
         let ours = Capabilities {
-            size: Some(self.limits.message_bytes as u64),
-            starttls: self.tls.is_some() && !self.implicit_tls,
-            auth: vec!["PLAIN".to_owned(), "LOGIN".to_owned()],
+            size: Some(self.settings.limits.message_bytes as u64),
+            starttls: self.settings.tls.is_some() && !self.settings.implicit_tls,
+            auth,
             eight_bit: true,
+            smtputf8: true,
+            chunking: true,
+            dsn: true,
             pipelining: true,
             enhanced: true,
-            ..Capabilities::default()
         };
-        let theirs = match self.exits.0.first() {
-            Some(exit) => known(&exit.upstream).await,
-            None => Capabilities::default(),
+        let theirs =
+            futures_util::future::join_all(self.exits.0.iter().map(|exit| exit.upstream.offers())).await;
+        let known: Vec<Capabilities> = theirs.into_iter().flatten().collect();
+        // Upstreams of which nothing is known count only if nothing is known of any.
+        let offer = match known.as_slice() {
+            [] => ours.limited_to(&Capabilities::default()),
+            known => known.iter().fold(ours, Capabilities::limited_to),
         };
-        let plaintext_auth = self.plaintext_loopback && peer.ip().to_canonical().is_loopback();
-        Rules { auth_required: true, plaintext_auth, offer: ours.limited_to(&theirs) }
+        let plaintext = matches!(self.settings.who, Who::Customers { plaintext_loopback: true });
+        Rules { auth_required: customers, plaintext_auth: plaintext && ip.is_loopback(), offer }
     }
 }
 
-/// What the upstream offers: as it did last time, else it is asked. One that is not there offers nothing.
-async fn known(upstream: &Upstream) -> Capabilities {
-    match upstream.capabilities() {
-        Some(capabilities) => capabilities,
-        None => match tokio::time::timeout(ASK_UPSTREAM, upstream.check()).await {
-            Ok(Ok(capabilities)) => capabilities,
-            Ok(Err(_)) | Err(_) => Capabilities::default(),
-        },
-    }
+/// A reply of the wire with the ref of its transaction.
+fn with_reference(reply: Reply, reference: &countersign_core::ids::Ref) -> Reply {
+    reply.with_line(&format!("ref={reference}"))
 }
 
-const ASK_UPSTREAM: Duration = Duration::from_secs(2);
+static NOT_TRUSTED: FixedReply =
+    FixedReply::new(554, (5, 7, 1), "this listener is for trusted relays, and you are none; goodbye");
+static TOO_MANY_CONNECTIONS: FixedReply =
+    FixedReply::new(421, (4, 7, 0), "too many connections from your address; try again later");
+static HOUSE_FULL: FixedReply =
+    FixedReply::new(421, (4, 3, 2), "this server is too busy for newcomers; try again later");
 const HANDSHAKE: Duration = Duration::from_secs(30);
+const HANDSHAKE_UNDER_STRESS: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(30);

@@ -31,6 +31,7 @@ struct Envelope {
     mail_from: String,
     mail_parameters: String,
     recipients: Vec<String>,
+    recipient_parameters: Vec<String>,
 }
 
 /// Does the session go on?
@@ -121,17 +122,23 @@ impl Session<'_> {
         let act = self.state.strike(&On::Mail, "");
         if matches!(act, None | Some(Act::Late(_))) {
             let (mail_from, mail_parameters) = path(line);
-            self.envelope = Some(Envelope { mail_from, mail_parameters, recipients: Vec::new() });
+            self.envelope = Some(Envelope {
+                mail_from,
+                mail_parameters,
+                recipients: Vec::new(),
+                recipient_parameters: Vec::new(),
+            });
         }
         self.act_or_say(act, "250 2.1.0 ok").await
     }
 
     async fn rcpt(&mut self, line: &str) -> io::Result<Next> {
-        let (recipient, _) = path(line);
+        let (recipient, parameters) = path(line);
         let act = self.state.strike(&On::Rcpt(String::new()), &recipient);
         let Some(envelope) = &mut self.envelope else { return self.say("503 5.5.1 MAIL first").await };
         if matches!(act, None | Some(Act::Late(_))) {
             envelope.recipients.push(recipient);
+            envelope.recipient_parameters.push(parameters);
         }
         self.act_or_say(act, "250 2.1.5 ok").await
     }
@@ -157,6 +164,7 @@ impl Session<'_> {
                 mail_from: envelope.mail_from,
                 mail_parameters: envelope.mail_parameters,
                 recipients: envelope.recipients,
+                recipient_parameters: envelope.recipient_parameters,
                 message,
             });
         }

@@ -69,7 +69,8 @@ fn ambiguities_are_told() {
         ["boundary-in-pieces"]
     );
     assert_eq!(codes("Content-Type: multipart/mixed; boundary=\"a\"b\n\n"), ["boundary-form"]);
-    assert_eq!(codes("Content-Type: multipart/mixed; x boundary=a\n\n"), ["type-form"]);
+    assert_eq!(codes("Content-Type: multipart/mixed; x boundary=a\n\n"), ["no-boundary"]);
+    assert_eq!(codes("Content-Type: multipart/mixed; x boundary=a; boundary=b\n\n"), ["type-form"]);
     assert_eq!(codes("Content-Type: multipart; boundary=a\n\n"), ["type-form"]);
     let same = "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; boundary=a\n\n--a--\n";
     assert_eq!(codes(same), ["same-boundary"]);
@@ -86,6 +87,33 @@ fn ambiguities_are_told() {
     }
     let part = "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: text/plain\nContent-Type: text/html\n\nx\n";
     assert_eq!(codes(part), ["two-content-types"]);
+}
+
+#[test]
+fn what_two_readers_decode_differently_is_told() {
+    let part =
+        |header: &str| format!("Content-Type: multipart/mixed; boundary=a\n\n--a\n{header}\n\nx\n--a--\n");
+    for (header, code) in [
+        ("Content-Disposition: inline\nContent-Disposition: attachment; filename=a.exe", "two-dispositions"),
+        ("Content-Type: text/plain; charset=utf-8; Charset=utf-7", "two-charsets"),
+        ("Content-Transfer-Encoding: base64;", "encoding-form"),
+        ("Content-Transfer-Encoding: \"Quoted-Printable\"", "encoding-form"),
+        ("Content-Transfer-Encoding: x-base64", "encoding-form"),
+        ("Content-Type: multipart/mixed", "no-boundary"),
+        ("Content-Type: multipart/mixed; boundary=\"\"", "no-boundary"),
+        ("Content-Type: multipart/mixed boundary=b", "no-boundary"),
+        ("Content-Type: message/partial; id=a; number=1; total=2", "partial"),
+    ] {
+        assert_eq!(codes(&part(header)), [code], "{header}");
+    }
+    for header in [
+        "Content-Type: text/plain; charset=utf-8; charset=\"UTF-8\"",
+        "Content-Transfer-Encoding: BASE64 (as ever)",
+        "Content-Transfer-Encoding: x-uuencode",
+        "Content-Disposition: attachment; filename=base64",
+    ] {
+        assert_eq!(codes(&part(header)), [""; 0], "{header}");
+    }
 }
 
 #[test]
@@ -146,6 +174,38 @@ fn a_million_header_fields_run_out_of_fields() {
     assert!(matches!(scanned(&folded), Err(MimeFault::HeaderBytes { limit: 102_400, .. })));
     let inner = [b"Content-Type: message/rfc822\r\n\r\n".as_slice(), &b"A: b\r\n".repeat(1_000_000)].concat();
     assert!(matches!(scanned(&inner), Err(MimeFault::HeaderFields { line: 1003, .. })));
+}
+
+#[test]
+fn rfc2231_ten_thousand_pieces_run_out_of_parameters() {
+    let pieces = |n: usize| (0..n).map(|at| format!(";\r\n name*{at}*=x")).collect::<String>();
+    for field in ["Content-Type: text/plain", "Content-Disposition: attachment"] {
+        let bomb = format!("{field}{}\r\n\r\n", pieces(10_000));
+        assert_eq!(scanned(bomb.as_bytes()), Err(MimeFault::Parameters { line: 101, limit: 100 }));
+        assert!(scanned(format!("{field}{}\r\n\r\n", pieces(100)).as_bytes()).is_ok());
+    }
+    let one_line = format!("Content-Type: text/plain{}\r\n\r\n", "; a=b".repeat(10_000));
+    assert_eq!(scanned(one_line.as_bytes()), Err(MimeFault::Parameters { line: 1, limit: 100 }));
+    let other = format!("X-Other: text/plain{}\r\n\r\n", pieces(1_000));
+    assert!(scanned(other.as_bytes()).is_ok());
+}
+
+#[test]
+fn parameters_of_all_parts_are_counted() {
+    let part = format!("--b\r\nContent-Type: text/plain{}\r\n\r\n", ";a=b".repeat(100));
+    let bomb = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", part.repeat(100));
+    assert!(matches!(scanned(bomb.as_bytes()), Err(MimeFault::Parameters { limit: 10_000, .. })));
+}
+
+#[test]
+fn header_sections_of_parts_are_limited_like_the_first() {
+    let part = |header: &str| format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{header}\r\n");
+    assert!(matches!(
+        scanned(part(&"A: b\r\n".repeat(1_001)).as_bytes()),
+        Err(MimeFault::HeaderFields { line: 1004, limit: 1000 })
+    ));
+    let folded = format!("A: b\r\n{}", " x\r\n".repeat(100_000));
+    assert!(matches!(scanned(part(&folded).as_bytes()), Err(MimeFault::HeaderBytes { limit: 102_400, .. })));
 }
 
 #[test]

@@ -1,0 +1,118 @@
+//! The way of a letter to the MTA behind us: its transaction there, and what that says to each recipient.
+
+use countersign_wire::smtp::capabilities::Capabilities;
+use countersign_wire::smtp::command::{Mail, Rcpt};
+use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
+use countersign_wire::smtp::reply::Reply;
+
+use super::{Door, Letter};
+use crate::net::{Transaction, UpstreamError};
+
+/// Why a recipient is not taken.
+pub(super) enum Refusal {
+    /// For a reason of ours.
+    Ours(&'static str),
+    /// In the upstream's words.
+    Upstream(Reply),
+}
+
+impl Letter {
+    /// Asks the upstream about a recipient. The transaction with it begins at the first.
+    ///
+    /// INVARIANT: a transaction that had a recipient and is lost is not begun again: the message would go to
+    /// those alone who came after.
+    pub(super) async fn ask_upstream(&mut self, door: &Door, rcpt: &Rcpt) -> Result<Reply, Refusal> {
+        let mut outgoing = match self.outgoing.take() {
+            Some(outgoing) => outgoing,
+            None if self.begun => return Err(Refusal::Ours("upstream-unavailable")),
+            None => self.begin(door).await?,
+        };
+        let theirs = outgoing.capabilities();
+        let parameters = if theirs.dsn { rcpt.parameters.clone() } else { RcptParameters::default() };
+        let asked = Rcpt { recipient: rcpt.recipient.clone(), parameters };
+        let reply = self.heard(outgoing.rcpt(&asked).await)?;
+        self.outgoing = Some(outgoing);
+        if reply.is_positive() {
+            self.begun = true;
+            return Ok(reply);
+        }
+        Err(Refusal::Upstream(reply))
+    }
+
+    /// Asks about all who waited until it was known whose letter this is. They were told yes already, so the
+    /// first no fails the whole: the relay hears it in place of the message's reply, and keeps or returns the
+    /// message. One that wants an answer for each recipient sends each message to one.
+    pub(super) async fn ask_about_waiting(&mut self, door: &Door) -> Result<(), (&'static str, String)> {
+        for rcpt in std::mem::take(&mut self.waiting) {
+            if let Err(refusal) = self.ask_upstream(door, &rcpt).await {
+                return Err(match refusal {
+                    Refusal::Ours(code) => (code, String::new()),
+                    Refusal::Upstream(reply) => {
+                        let code =
+                            if reply.is_transient() { "recipient-deferred" } else { "recipient-refused" };
+                        (code, format!("<{}>: {reply}", rcpt.recipient))
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, door: &Door) -> Result<Transaction, Refusal> {
+        let account = self.owner.as_ref().map(|owner| &owner.account);
+        let account = account.ok_or(Refusal::Ours("account-unknown"))?;
+        let exit = door.exits.of(account).ok_or(Refusal::Ours("upstream-not-configured"))?;
+        let mut outgoing = self.heard_error(exit.upstream.begin_for(account.id.as_str()).await)?;
+        let theirs = outgoing.capabilities();
+        if self.mail.parameters.smtputf8 && !theirs.smtputf8 {
+            outgoing.abandon().await;
+            return Err(Refusal::Ours("upstream-lacks-smtputf8"));
+        }
+        let parameters = passed_on(&self.mail.parameters, &theirs);
+        let reply =
+            self.heard(outgoing.mail(&Mail { sender: self.mail.sender.clone(), parameters }).await)?;
+        match reply.is_positive() {
+            true => Ok(outgoing),
+            false => {
+                outgoing.abandon().await;
+                Err(Refusal::Upstream(reply))
+            }
+        }
+    }
+
+    /// RFC 5321 3.8: 421 is about the connection, and the client's own is none of the upstream's business.
+    fn heard(&self, answer: Result<Reply, UpstreamError>) -> Result<Reply, Refusal> {
+        match self.heard_error(answer)? {
+            reply if reply.code() == CLOSING => {
+                tracing::warn!(upstream = %reply, "ledger.ref" = %self.reference, "the upstream closes");
+                Err(Refusal::Ours("upstream-unavailable"))
+            }
+            reply => Ok(reply),
+        }
+    }
+
+    fn heard_error<T>(&self, answer: Result<T, UpstreamError>) -> Result<T, Refusal> {
+        answer.map_err(|error| {
+            tracing::warn!(%error, "ledger.ref" = %self.reference, "the upstream is not there");
+            match error {
+                UpstreamError::Busy => Refusal::Ours("upstream-busy"),
+                _ => Refusal::Ours("upstream-unavailable"),
+            }
+        })
+    }
+}
+
+/// The parameters of MAIL for the upstream. SIZE is the client's word, and the trace makes the message longer;
+/// AUTH is not believed. What this upstream lacks is left out: it was offered because another has it.
+fn passed_on(given: &MailParameters, theirs: &Capabilities) -> MailParameters {
+    MailParameters {
+        size: None,
+        auth: None,
+        body: given.body.filter(|_| theirs.eight_bit),
+        smtputf8: given.smtputf8,
+        ret: given.ret.filter(|_| theirs.dsn),
+        envid: given.envid.clone().filter(|_| theirs.dsn),
+    }
+}
+
+const CLOSING: u16 = 421;
