@@ -157,7 +157,8 @@ impl Gate {
                 if rings {
                     self.bell.ring();
                 }
-                let around = Around { ledger: &self.ledger, transit: &self.transit, attempt };
+                let hostname = &self.notifier.hostname;
+                let around = Around { ledger: &self.ledger, transit: &self.transit, hostname, attempt };
                 acts::perform(recorded, &request, means, around).await
             }
             Err(error) => {

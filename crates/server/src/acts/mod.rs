@@ -17,6 +17,7 @@ pub use means::{Means, RefusedRecipient};
 pub use notify::Notifier;
 pub use reply::{Ending, Outcome, Reply};
 
+use countersign_core::address::Domain;
 use countersign_core::policy::{Decision, How, Ruling};
 use countersign_core::request::{Action, Ask, Request, Verb};
 use serde_json::{Value, json};
@@ -29,6 +30,8 @@ use crate::transit::{Attempt, Transit};
 pub struct Around<'a> {
     pub ledger: &'a Ledger,
     pub transit: &'a Transit,
+    /// Our name.
+    pub hostname: &'a Domain,
     /// Whether the message was tried before.
     pub attempt: Attempt,
 }
@@ -109,7 +112,7 @@ pub async fn perform(
             Err(mismatch) => Err(mismatch),
         },
         (Ask::Command(command), _) => {
-            match command::perform(recorded, request, command, means, around.ledger).await {
+            match command::perform(recorded, request, command, means, &around).await {
                 Ok(reply) => Ok(reply),
                 Err(mismatch) => Err(mismatch),
             }

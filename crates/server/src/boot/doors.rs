@@ -106,6 +106,8 @@ impl Running {
         let house = Arc::new(self.house.renewed(config)?);
         let doors = smtp_doors(&house, &self.capacity)?;
         self.current.smtp.iter().zip(doors).for_each(|(current, door)| drop(current.send_replace(door)));
+        let CapacitySettings { connections, bytes_in_flight, guesses, .. } = capacity(&house.config);
+        self.capacity.adopt(connections, bytes_in_flight, guesses);
         self.current.control.send_replace(house.control());
         self.current.clockwork.send_replace(house.clockwork());
         house.gate.bell.ring();

@@ -21,12 +21,6 @@ impl Config {
         let places =
             |config: &Self| config.send.listeners.iter().map(|l| (l.listen, l.tls)).collect::<Vec<_>>();
         keep("[[send.listener]] listen or tls", places(&self) == places(running));
-        let counted = |config: &Self| {
-            let limits = &config.limits;
-            let places = (limits.connections, limits.connections_per_ip, limits.connections_per_net);
-            (places, limits.bytes_in_flight, limits.auth_failures.clone())
-        };
-        keep("[limits] connections, bytes_in_flight or auth_failures", counted(&self) == counted(running));
         self.server.data_dir.clone_from(&running.server.data_dir);
         self.server.root_key_file.clone_from(&running.server.root_key_file);
         self.store.clone_from(&running.store);
