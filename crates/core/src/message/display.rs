@@ -36,7 +36,7 @@ impl Display {
         no_control(&twice.text)?;
         let text = decoded.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let shown = [text.as_str(), twice.text.as_str()];
-        let others = || shown.into_iter().flat_map(|text| addresses(text)).filter(|other| !other.is(own));
+        let others = || shown.into_iter().flat_map(addresses).filter(|other| !other.is(own));
         if shown.iter().any(|text| text.contains(SEPARATORS))
             && let Some(other) = others().next()
         {
