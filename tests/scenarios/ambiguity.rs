@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::client::{Client, Reply};
 use crate::letters::reasons;
+use crate::relay::{relay, relay_listener};
 use crate::world::{Arrival, Plan, World, account, repository};
 
 /// A file, and what its sidecar says.
@@ -23,14 +24,16 @@ struct Case {
 #[derive(Debug, Clone, Copy)]
 enum Door {
     Submission,
+    Relay,
 }
 
-const DOORS: [Door; 1] = [Door::Submission];
+const DOORS: [Door; 2] = [Door::Submission, Door::Relay];
 
 impl Door {
     async fn client(self, world: &World) -> Client {
         match self {
             Self::Submission => world.client("acme").await,
+            Self::Relay => relay(world, "send.2").await,
         }
     }
 }
@@ -157,7 +160,8 @@ async fn check_corpus_tells_which_file_it_could_not_judge() {
 }
 
 async fn acme() -> World {
-    World::of(Plan { accounts: account("acme", &["acme.example"]), ..Plan::default() }).await
+    let more = relay_listener("127.0.0.0/8", "account:acme");
+    World::of(Plan { accounts: account("acme", &["acme.example"]), more, ..Plan::default() }).await
 }
 
 /// All files in one process; one JSON line a file.
@@ -173,13 +177,19 @@ async fn check(world: &World, cases: &[Case]) -> BTreeMap<PathBuf, Value> {
 /// then sent from the account's own address.
 async fn submit(world: &World, door: Door, case: &Case, checked: &Value) -> Reply {
     let mut client = door.client(world).await;
-    if !is_malformed(checked) {
-        return client.send(&case.mail_from, &case.message).await;
+    let mut mail_from = case.mail_from.as_str();
+    if is_malformed(checked) {
+        let reply = client.ask(&format!("MAIL FROM:<{mail_from}>")).await;
+        assert!([501, 553].contains(&reply.code), "{}: {reply:?}", case.path.display());
+        assert_eq!(reply.reference(), None, "a protocol reply has no ref");
+        mail_from = "news@acme.example";
     }
-    let reply = client.ask(&format!("MAIL FROM:<{}>", case.mail_from)).await;
-    assert!([501, 553].contains(&reply.code), "{}: {reply:?}", case.path.display());
-    assert_eq!(reply.reference(), None, "a protocol reply has no ref");
-    client.send("news@acme.example", &case.message).await
+    let reply = client.send(mail_from, &case.message).await;
+    // Who has heard the reply says so: the same message at the next door is then another one.
+    if reply.code == 250 {
+        assert_eq!(client.ask("QUIT").await.code, 221);
+    }
+    reply
 }
 
 fn is_malformed(checked: &Value) -> bool {

@@ -7,6 +7,7 @@ mod ambiguity;
 mod bad_input;
 mod blocks;
 mod bombs;
+mod caps;
 mod client;
 mod clock;
 mod crash;

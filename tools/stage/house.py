@@ -53,11 +53,13 @@ KEPT = "kept.example"
 KEEP = f'''forbid(principal, action == Action::"send", resource) when {{ context.author_domain == "{KEPT}" }};\n'''
 
 
-def configuration(dns, upstream, pool=32, limits=None, more=""):
+def configuration(dns, upstream, pool=32, limits=None, upstreams=None, more=""):
     """For load: passwords in the clear on loopback, `KEEP` as policy, limits as they are given."""
     plain = CONFIG.replace('tls = "starttls"', 'tls = "starttls"\nplaintext = "loopback"')
     lines = "".join(f"{key} = {value}\n" for key, value in (limits or {}).items())
     text = plain.format(dns=dns, upstream=upstream) + f"pool = {pool}\n"
+    for name, port in (upstreams or {}).items():
+        text += f'[[send.upstream]]\nname = "{name}"\nurl = "smtp://127.0.0.1:{port}"\negress = ["192.0.2.0/28"]\n'
     return text + f'[policy]\ndir = "policies"\n[limits]\n{lines}{more}'
 
 
@@ -67,11 +69,11 @@ def zone(*domains):
     return {name: list(passes) for name in domains}
 
 
-def account(identity, *domains):
+def account(identity, *domains, more=""):
     """An account with a login of the same name."""
     lines = "".join(f'[[account.domain]]\nname = "{name}"\nproved = true\n' for name in domains)
     login = f'[[account.credential]]\nlogin = "{identity}"\nsecret_file = "secret"\n'
-    return f'[[account]]\nid = "{identity}"\nname = "{identity}"\n{lines}{login}'
+    return f'[[account]]\nid = "{identity}"\nname = "{identity}"\n{more}{lines}{login}'
 
 
 class House:

@@ -151,7 +151,7 @@ class Desk(threading.Thread):
             status, _ = control.order(f"/v1/held/{letter.reference}/release")
             letter.released, letter.released_in_doubt = 2 if status == 200 else 0, False
         else:
-            body = {"reason": "a test"} if verb == "block" else None
+            body = {"reason": "a test"} if verb == "block" else {}
             status, _ = control.order(f"/v1/accounts/{GLOBEX}/{verb}", body)
         self.orders[f"{verb} {status}"] += 1
 
@@ -198,6 +198,8 @@ class Book:
 
     def judge(self, letter, held):
         wrong, flagged = [], 0
+        if letter.state == "sent" and letter.reference in held:
+            letter.state = "held"  # The answer to a repetition names the first one's ref.
         copies = self.copies(letter)
         least, most = min(map(len, copies)), max(map(len, copies))
         if letter.state == "sent" and least < 1:
@@ -226,21 +228,21 @@ class Book:
     def settle(self, home, address):
         """The end of a directory: everything is unblocked, sent again until it has its answer, and released."""
         control = house.Control(home)
-        control.order(f"/v1/accounts/{GLOBEX}/unblock")
+        control.order(f"/v1/accounts/{GLOBEX}/unblock", {})
         wrong, until = [], time.monotonic() + 60
         while self.open_letters() and time.monotonic() < until:
             load = Load(address, self, 8, retries_only=True)
             load.finish()
             wrong += load.strange
         wrong += [f"{letter.name}: no final answer in 60 s, {letter.tries} tries" for letter in self.open_letters()]
-        for row in control.ask("/v1/held?all=true")["held"]:
-            if row["state"] != "held":
-                continue
+        held = control.ask("/v1/held?all=true")["held"]
+        for row in [row for row in held if row["state"] == "held"]:
             status, said = control.order(f"/v1/held/{row['ref']}/release")
             if status != 200:
                 wrong.append(f"{row['ref']} cannot be released: {status} {said.get('detail')}")
+        references = {row["ref"] for row in held}
         for letter in self.all():
-            letter.released = 2 if letter.state == "held" else letter.released
+            letter.released = 2 if letter.reference in references else letter.released
         return wrong
 
 

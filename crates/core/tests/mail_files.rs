@@ -132,12 +132,8 @@ fn reasons(case: &Case) -> Vec<(String, String)> {
             found.push(("limit-headers", String::new()));
         }
         Some(_) => found.push(("header-malformed", "header".to_owned())),
-        None => match dot_stuff(message.bytes(), &mut Vec::new()) {
-            Err(DataFault::BareCr | DataFault::BareLf | DataFault::Nul) => {
-                found.push(("bare-line-ending", String::new()));
-            }
-            Ok(_) | Err(_) => {}
-        },
+        None if is_faulty(message.bytes()) => found.push(("bare-line-ending", String::new())),
+        None => {}
     }
     found.extend(message.duplicates().iter().map(|name| ("duplicate-header", (*name).to_owned())));
     found.extend(message.resent().map(|name| ("resent-header", name.into_owned())));
@@ -148,6 +144,12 @@ fn reasons(case: &Case) -> Vec<(String, String)> {
         found.push(("mail-from-not-yours", String::new()));
     }
     found.into_iter().map(|(code, detail)| (code.to_owned(), detail)).collect()
+}
+
+/// What the door refuses while the octets arrive.
+fn is_faulty(octets: &[u8]) -> bool {
+    let fault = dot_stuff(octets, &mut Vec::new());
+    matches!(fault, Err(DataFault::BareCr | DataFault::BareLf | DataFault::Nul))
 }
 
 fn structure(message: &Message) -> Vec<(&'static str, String)> {

@@ -96,8 +96,6 @@ fn a_whole_file_is_typed_as_it_is_read() {
     assert_eq!(
         file.warnings,
         [
-            "/etc/a.toml: `daily_cap` in [account.credential] is known but not built yet: it is accepted and has no \
-         effect",
             "/etc/a.toml: [account.domain.dkim] is known but not built yet: it is accepted and has no effect",
             "/etc/a.toml: [[account.protected]] is known but its gate is not built yet: it is accepted and has no \
          effect",
