@@ -42,7 +42,7 @@ impl Display {
         {
             return Err(Ambiguity::MailboxInDisplay(other.to_string()));
         }
-        let foreign = others().find(|other| !other.is_related(own.domain()));
+        let foreign = others().find(|other| other.host.contains('.') && !other.is_related(own.domain()));
         let foreign = foreign.map(|other| other.to_string());
         Ok(Self { text, foreign })
     }
@@ -83,7 +83,7 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Everything of the form `x@y.z`.
+/// Everything of the form `x@y`: to a reader that finds a mailbox in it, `ceo@bank` is an author too.
 fn addresses(text: &str) -> Vec<Shown> {
     let plain: String = text.chars().filter(|c| !is_invisible(*c)).map(plain).collect();
     let mut before = "";
@@ -91,7 +91,7 @@ fn addresses(text: &str) -> Vec<Shown> {
     for piece in plain.split('@') {
         let touches = before.chars().next_back().is_some_and(|c| !c.is_whitespace() && c != '(');
         let host = piece.split(|c| !is_host(c)).next().unwrap_or_default().trim_matches(['.', '-']);
-        if touches && host.contains('.') {
+        if touches && !host.is_empty() {
             let local = before.rsplit(is_outside).next().unwrap_or_default();
             found.push(Shown { local: local.to_owned(), host: host.to_owned() });
         }
@@ -170,6 +170,7 @@ mod tests {
             "<ceo@bank.example>",
             "ceo@bank.example,",
             "ceo@bank.example;",
+            "a;ceo@bank;b",
             "=?utf-8?q?CEO_=3Cceo=40bank.example=3E?=",
             "=?utf-8?b?Y2VvQGJhbmsuZXhhbXBsZT4=?=",
             "=?utf-8?q?ceo=40shop.example=2C?=",
