@@ -82,8 +82,9 @@ impl Walk {
         if expected != 250 {
             assert_eq!(reply.code, expected, "{}: {reply:?}", self.story());
             told.refusals += 1;
+            self.model.refused(line);
             // Whoever refuses a chunk reads its octets and goes on, or closes.
-            return verb != "BDAT" || self.goes_on().await;
+            return (verb != "BDAT" || self.goes_on().await) && self.stays_ended(was_inside, told).await;
         }
         match (verb, reply.code) {
             ("DATA", 354) => told.messages += 1,
@@ -91,9 +92,11 @@ impl Walk {
             ("VRFY", 252) | ("QUIT", 221) | ("AUTH", 334) | ("BDAT", 400..=599) => {}
             (verb, code) => assert_eq!(code, 250, "`{verb}`, {}: {reply:?}", self.story()),
         }
-        if !self.follow(line, verb, reply.code).await {
-            return false;
-        }
+        self.follow(line, verb, reply.code).await && self.stays_ended(was_inside, told).await
+    }
+
+    /// After a transaction has ended, DATA is 503.
+    async fn stays_ended(&mut self, was_inside: bool, told: &mut Told) -> bool {
         if was_inside && !self.model.in_transaction() {
             told.ends += 1;
             let reply = self.ask("DATA").await;
