@@ -10,6 +10,8 @@ import struct
 
 Reply = collections.namedtuple("Reply", "code lines")
 REF = re.compile(r"ref=([0-9A-Z]{10})")
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
 
 class Wire:
@@ -48,9 +50,7 @@ class Wire:
 
     def start_tls(self):
         """The handshake; the certificate may be anybody's, for the server made it itself."""
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        self.socket = context.wrap_socket(self.socket)
+        self.socket = TLS.wrap_socket(self.socket)
         self.reader = self.socket.makefile("rb")
 
     def sign_in(self, login, password):
