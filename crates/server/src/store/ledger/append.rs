@@ -5,15 +5,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use countersign_core::ids::AccountId;
 use countersign_core::ledger::{Frontier, Hash, Kind, leaf_hash};
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
+use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{Acquire, QueryBuilder, Row};
 
 use super::draft::Draft;
 use super::handle::RecordError;
 use super::payload::word;
 use super::tip::{Link, Tip};
-use crate::store::{Store, StoreError, Value, Write};
+use crate::store::{Store, StoreError, Write};
 
 /// What is durable now.
 pub(super) struct Appended {
@@ -193,7 +192,7 @@ async fn read_link(
 /// Runs the writes that only ride along; one that is wrong in itself is logged, and nobody's commit fails.
 async fn along(connection: &mut SqliteConnection, loose: &[Write]) -> Result<(), StoreError> {
     for write in loose {
-        match query(write).execute(&mut *connection).await {
+        match write.query().execute(&mut *connection).await {
             Ok(_) => {}
             Err(error) if is_its_own(&error) => {
                 tracing::error!(statement = write.statement, %error, "a row that rides along is not written");
@@ -209,35 +208,36 @@ async fn write_all(
     connection: &mut SqliteConnection,
     writes: &[Write],
 ) -> Result<Result<(), RecordError>, StoreError> {
-    if writes.is_empty() {
-        return Ok(Ok(()));
-    }
-    let mut savepoint = connection.begin().await?;
-    for write in writes {
-        let done = match query(write).execute(&mut *savepoint).await {
-            Ok(done) => done.rows_affected(),
-            Err(error) if is_its_own(&error) => {
-                savepoint.rollback().await?;
-                return Ok(Err(RecordError::Write { statement: write.statement, cause: error.to_string() }));
+    match writes {
+        [] => Ok(Ok(())),
+        // A statement that fails, or that finds no row, has changed nothing: it needs no savepoint.
+        [write] if write.rows.is_none_or(|rows| rows == 1) => write_one(connection, write).await,
+        writes => {
+            let mut savepoint = connection.begin().await?;
+            for write in writes {
+                if let Err(error) = write_one(&mut savepoint, write).await? {
+                    savepoint.rollback().await?;
+                    return Ok(Err(error));
+                }
             }
-            Err(error) => return Err(error.into()),
-        };
-        if write.rows.is_some_and(|rows| rows != done) {
-            savepoint.rollback().await?;
-            return Ok(Err(RecordError::Conflict));
+            savepoint.commit().await?;
+            Ok(Ok(()))
         }
     }
-    savepoint.commit().await?;
-    Ok(Ok(()))
 }
 
-fn query(write: &Write) -> Query<'_, Sqlite, SqliteArguments> {
-    write.values.iter().fold(sqlx::query(write.statement), |query, value| match value {
-        Value::Text(text) => query.bind(text.as_str()),
-        Value::Int(number) => query.bind(*number),
-        Value::Blob(octets) => query.bind(octets.as_slice()),
-        Value::Null => query.bind(None::<i64>),
-    })
+async fn write_one(
+    connection: &mut SqliteConnection,
+    write: &Write,
+) -> Result<Result<(), RecordError>, StoreError> {
+    match write.query().execute(connection).await {
+        Ok(done) if write.rows.is_none_or(|rows| rows == done.rows_affected()) => Ok(Ok(())),
+        Ok(_) => Ok(Err(RecordError::Conflict)),
+        Err(error) if is_its_own(&error) => {
+            Ok(Err(RecordError::Write { statement: write.statement, cause: error.to_string() }))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Which drafts have a ruling in the store, or before them in the batch, already.
