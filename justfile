@@ -24,6 +24,10 @@ lint:
 fuzz TARGET SECONDS:
     bash fuzz/run {{TARGET}} {{SECONDS}}
 
+# So many random walks over the SMTP session beside its model: ten million take a minute.
+walks COUNT:
+    cargo run --release -p countersign-oracles --example walks -- {{COUNT}}
+
 # Write the generated reference pages anew; look at the difference before you commit it.
 bless:
     COUNTERSIGN_BLESS=1 cargo test -p countersign-core reasons

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("net", 2),
     ("seal", 2),
     ("accounts", 3),
+    ("counts", 3),
     ("custody", 3),
     ("transit", 3),
     ("vault", 3),

@@ -146,7 +146,7 @@ impl Client {
         self.try_hear().await.expect(CLOSED)
     }
 
-    async fn try_hear(&mut self) -> Option<Reply> {
+    pub(crate) async fn try_hear(&mut self) -> Option<Reply> {
         let mut lines = Vec::new();
         loop {
             let line = self.line().await?;

@@ -158,7 +158,7 @@ async fn chunks_have_a_limit_and_after_it_come_only_refusals() {
 }
 
 /// A mail server that has them all.
-fn rich() -> Plan {
+pub(crate) fn rich() -> Plan {
     let extensions = ["PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "SMTPUTF8"]
         .map(str::to_owned)
         .to_vec();

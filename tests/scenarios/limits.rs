@@ -226,6 +226,24 @@ async fn guesses_are_forgotten_after_their_window() {
 }
 
 #[tokio::test]
+async fn mail_waits_while_the_volume_is_short_of_space() {
+    let limits = |octets: usize| format!("[limits]\nmessage_bytes = {octets}\nbytes_in_flight = {octets}");
+    for (octets, code) in [(10_000_000, 250), (60_000_000, 452)] {
+        let mut world = World::without_server(Plan { more: limits(octets), ..Plan::default() }).await;
+        if world.start_on_small_volume(100).await.is_none() {
+            return;
+        }
+        let mut client = world.client("acme").await;
+        let reply = client.ask("MAIL FROM:<news@acme.example>").await;
+        assert_eq!((reply.code, reply.reference()), (code, None), "{octets}: {reply:?}");
+        if code == 452 {
+            assert_protocol(&reply, 452, "4.3.1");
+            assert_eq!(client.ask("RCPT TO:<bo@reader.example>").await.code, 503);
+        }
+    }
+}
+
+#[tokio::test]
 async fn metrics_say_how_much_is_in_use() {
     let world = World::usual().await;
     let mut client = world.client("acme").await;

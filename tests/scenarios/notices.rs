@@ -201,6 +201,13 @@ async fn a_kill_while_notices_leave_loses_none() {
         let reason = format!("Reason: number {number}.\r\n");
         let of: Vec<&String> = texts.iter().filter(|text| text.contains(&reason)).collect();
         assert!(!of.is_empty(), "{reason} is lost");
+        let flagged =
+            of.iter().filter(|text| text.lines().next().is_some_and(|trace| trace.contains("retry-of=")));
+        assert_eq!(
+            flagged.count(),
+            of.len() - 1,
+            "{reason} came twice, and its trace does not say so: {of:?}"
+        );
     }
     world.cli(&["ledger", "verify"]).await.expect_code(0);
 }

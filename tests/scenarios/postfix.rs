@@ -6,6 +6,7 @@ mod mta;
 mod swaks;
 
 use crate::client::Reply;
+use crate::extensions::rich;
 use crate::letters::reasons;
 use crate::world::{Plan, World, account, within};
 
@@ -78,6 +79,45 @@ async fn a_line_that_is_too_long_is_refused_and_postfix_goes_on() {
     road.close().await;
 }
 
+#[tokio::test]
+async fn chunks_and_parameters_reach_what_is_behind_postfix() {
+    let Some(road) = Road::open().await else { return };
+    let mut client = road.world.client("acme").await;
+    let offer = client.ask("EHLO client.example").await.lines;
+    assert!(["CHUNKING", "DSN"].iter().all(|name| offer.contains(&(*name).to_owned())), "{offer:?}");
+    let utf8 = offer.contains(&"SMTPUTF8".to_owned());
+    if !utf8 {
+        eprintln!("skipped: this Postfix offers no SMTPUTF8");
+    }
+    let (sender, recipient) = match utf8 {
+        true => ("b\u{e4}cker@acme.example> SMTPUTF8", "b\u{f6}@reader.example"),
+        false => ("news@acme.example>", "bo@reader.example"),
+    };
+    let letter = Odd::new("in chunks", AUTHOR, ".\r\n..\r\n.one\r\nBr\u{f6}tchen\r\n.\r\nQUIT\r\n");
+    for command in [
+        format!("MAIL FROM:<{sender} RET=HDRS ENVID=QQ+2B314159 BODY=8BITMIME"),
+        format!("RCPT TO:<{recipient}> NOTIFY=FAILURE,DELAY"),
+    ] {
+        let reply = client.ask(&command).await;
+        assert_eq!(reply.code, 250, "{command}: {reply:?}");
+    }
+    for piece in letter.octets.chunks(50) {
+        client.write(&[format!("BDAT {}\r\n", piece.len()).as_bytes(), piece].concat()).await;
+        assert_eq!(client.hear().await.code, 250);
+    }
+    let reply = client.ask("BDAT 0 LAST").await;
+    assert!(reply.code == 250 && reply.text().contains("queued as"), "{reply:?}");
+    road.arrived(1).await;
+    let [received] = &road.world.sink.messages()[..] else { panic!("not one") };
+    assert!(received.message.ends_with(&letter.octets));
+    assert_eq!(received.recipients, [recipient]);
+    for part in ["RET=HDRS", "ENVID=QQ+2B314159"] {
+        assert!(received.mail_parameters.contains(part), "{}", received.mail_parameters);
+    }
+    assert!(received.recipient_parameters[0].contains("NOTIFY=FAILURE,DELAY"), "{received:?}");
+    road.close().await;
+}
+
 /// The way from swaks through the server and Postfix to the sink.
 struct Road {
     world: World,
@@ -102,8 +142,7 @@ impl Road {
         let upstream = format!(
             "[[send.upstream]]\nname = \"postfix\"\nurl = \"smtp://127.0.0.1:{port}\"\negress = [\"192.0.2.0/28\"]"
         );
-        let mut world =
-            World::without_server(Plan { accounts: acme, more: upstream, ..Plan::default() }).await;
+        let mut world = World::without_server(Plan { accounts: acme, more: upstream, ..rich() }).await;
         let postfix = Postfix::start(port, world.sink.address()).await;
         world.start().await;
         Some(Self { world, postfix })

@@ -10,21 +10,24 @@ use crate::world::{Plan, World, letter};
 
 /// Three relay listeners: `send.2` is acme's, `send.3` reads a field, `send.4` trusts nobody here.
 async fn world(more: &str) -> World {
-    let relay = |trusted: &str, account: &str| {
-        format!(
-            "[[send.listener]]\nlisten = \"127.0.0.1:0\"\nkind = \"relay\"\ntls = \"off\"\n\
-             trusted = [\"{trusted}\"]\naccount_from = \"{account}\"\n"
-        )
-    };
     let listeners = [
-        relay("127.0.0.0/8", "account:acme"),
-        relay("127.0.0.1", "header:X-Account"),
-        relay("192.0.2.0/24", "account:acme"),
+        relay_listener("127.0.0.0/8", "account:acme"),
+        relay_listener("127.0.0.1", "header:X-Account"),
+        relay_listener("192.0.2.0/24", "account:acme"),
     ];
     World::of(Plan { more: format!("{more}\n{}", listeners.concat()), ..Plan::default() }).await
 }
 
-async fn relay(world: &World, door: &str) -> Client {
+/// A table of the configuration.
+pub(crate) fn relay_listener(trusted: &str, account: &str) -> String {
+    format!(
+        "[[send.listener]]\nlisten = \"127.0.0.1:0\"\nkind = \"relay\"\ntls = \"off\"\n\
+         trusted = [\"{trusted}\"]\naccount_from = \"{account}\"\n"
+    )
+}
+
+/// A session with the listener of that name.
+pub(crate) async fn relay(world: &World, door: &str) -> Client {
     let mut client = Client::connect(world.door(door)).await;
     let offer = client.ask("EHLO relay.esp.example").await.lines;
     assert!(!offer.iter().any(|line| line.starts_with("AUTH")), "{offer:?}");

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::stuffed;
-use crate::world::{World, letter, within};
+use crate::world::{KEPT, World, letter, within};
 
 #[tokio::test]
 async fn the_ready_line_says_where_the_doors_are() {
@@ -118,3 +118,29 @@ const METRICS: [&str; 5] = [
     "countersign_ledger_leaves_total",
     "countersign_sessions",
 ];
+
+#[tokio::test]
+async fn a_hangup_takes_another_configuration_for_what_begins_after_it() {
+    let mut world = World::usual().await;
+    let mut standing = world.client("acme").await;
+    let kept = format!("ana@{KEPT}");
+    assert!(standing.send("news@acme.example", &letter(&kept)).await.text().contains("held"));
+    assert_eq!(standing.envelope("news@acme.example", &["bo@reader.example"]).await.code, 354);
+
+    // The operator's policy that keeps mail goes away; the message that is under way is judged by it still.
+    std::fs::remove_file(world.path("policies/keep.cedar")).unwrap();
+    world.hang_up("the configuration is read again").await;
+    standing.write(&stuffed(&letter(&kept))).await;
+    assert!(standing.hear().await.text().contains("held"));
+    assert_eq!(standing.send("news@acme.example", &letter(&kept)).await.code, 250);
+    world.arrival(1).await;
+
+    // One that is wrong changes nothing, and what takes a restart is named.
+    let before = std::fs::read_to_string(world.path("countersign.toml")).unwrap();
+    world.write("countersign.toml", &before.replace("[policy]", "[polciy]"));
+    world.hang_up("the old one counts").await;
+    world.write("countersign.toml", &before.replace("data_dir = \"data\"", "data_dir = \"elsewhere\""));
+    world.hang_up("[server] data_dir").await;
+    assert_eq!(standing.send("news@acme.example", &letter(&kept)).await.code, 250);
+    assert_eq!(world.terminate().await.0, Some(0));
+}

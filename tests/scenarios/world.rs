@@ -119,9 +119,34 @@ impl World {
 
     /// Starts the server and waits until its doors are open.
     pub(crate) async fn start(&mut self) {
+        self.start_as(self.command(&["serve"])).await;
+    }
+
+    /// Starts the server with its store on a volume of so many MiB, which only it can see: the directory
+    /// `data` as it is now, copied there. Nothing, after saying so, where that cannot be done.
+    pub(crate) async fn start_on_small_volume(&mut self, mib: usize) -> Option<()> {
+        let shell = format!(
+            "cp -a data copy && mount -t tmpfs -o size={mib}m none data && cp -a copy/. data && exec \"$@\""
+        );
+        let mut probe = Command::new("unshare");
+        probe.args(["-rm", "sh", "-c", "mount -t tmpfs none /mnt"]).stderr(Stdio::null());
+        if !probe.status().await.is_ok_and(|status| status.success()) {
+            assert!(std::env::var_os("CI").is_none(), "CI must have unshare and user namespaces");
+            eprintln!("skipped: no volume of its own can be mounted here (unshare -rm)");
+            return None;
+        }
+        let mut command = Command::new("unshare");
+        command.current_dir(self.dir.path()).kill_on_drop(true).stdin(Stdio::null());
+        command.args(["-rm", "sh", "-c", &shell, "sh", PROGRAM, "--config"]);
+        command.arg(self.path("countersign.toml")).arg("serve");
+        self.start_as(command).await;
+        Some(())
+    }
+
+    async fn start_as(&mut self, mut command: Command) {
         assert!(self.server.is_none(), "it runs already");
         let log = std::fs::File::options().create(true).append(true).open(self.path("serve.log")).unwrap();
-        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         within(30, "the ready line", stdout.read_line(&mut line)).await.unwrap();
@@ -147,6 +172,22 @@ impl World {
         let mut rest = String::new();
         server.stdout.read_to_string(&mut rest).await.unwrap();
         (status.code(), rest)
+    }
+
+    /// SIGHUP, until the log says what became of it.
+    pub(crate) async fn hang_up(&self, says: &str) {
+        use rustix::process::{Pid, Signal, kill_process};
+
+        let before = self.log().matches(says).count();
+        let pid =
+            Pid::from_raw(self.server.as_ref().unwrap().child.id().unwrap().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+        within(20, says, async {
+            while self.log().matches(says).count() == before {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
     }
 
     /// SIGTERM, and up again.

@@ -10,11 +10,13 @@ use serde_json::json;
 mod authors;
 
 fn main() -> io::Result<()> {
+    // Where mail-parser panics its reading is missing; the message of the panic says nothing more.
+    std::panic::set_hook(Box::new(|_| {}));
     let (mut input, mut output) = (io::stdin().lock(), io::BufWriter::new(io::stdout().lock()));
     while let Some(message) = next(&mut input)? {
         let readings = authors::read(&message);
         let agrees = readings.ours.as_ref().is_ok_and(|author| {
-            readings.mail_parser.as_ref().is_some_and(|reading| authors::agrees(reading, author))
+            readings.mail_parser.as_ref().is_none_or(|reading| authors::agrees(reading, author))
         });
         let (author, why) = match readings.ours {
             Ok(author) => (Some(author), None),

@@ -107,13 +107,15 @@ pub enum Kind {
     Standing,
     /// The author's domain exists and accepts mail.
     DomainExists,
+    /// The login and its account have sent no more today than they may.
+    Limits,
     /// Every egress address is authorised by the domain's SPF record.
     Spf,
 }
 
 impl Kind {
     /// All kinds, in the order in which people read them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Standing,
         Self::Network,
         Self::Headers,
@@ -123,6 +125,7 @@ impl Kind {
         Self::MailFrom,
         Self::Sender,
         Self::ReplyTo,
+        Self::Limits,
         Self::DomainExists,
         Self::Spf,
     ];
@@ -141,6 +144,7 @@ impl Kind {
             Self::Network => "network",
             Self::Standing => "standing",
             Self::DomainExists => "domain.exists",
+            Self::Limits => "limits",
             Self::Spf => "spf",
         }
     }

@@ -22,7 +22,7 @@ fn whom_we_pass_mail_parser_sees_too() {
         let readings = authors::read(&message);
         let Ok(author) = readings.ours else { continue };
         passed += 1;
-        if !readings.mail_parser.as_deref().is_some_and(|reading| authors::agrees(reading, &author)) {
+        if readings.mail_parser.as_deref().is_some_and(|reading| !authors::agrees(reading, &author)) {
             let head = String::from_utf8_lossy(&message).into_owned();
             wrong.push(format!("{number} ({name}): {author} / {:?}\n{head:?}", readings.mail_parser));
         }

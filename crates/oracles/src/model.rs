@@ -124,6 +124,14 @@ impl Model {
         }
     }
 
+    /// A command was refused by its place. RFC 3030 2: the chunks that a client sends ahead come all the same, and
+    /// what is left of a message must not pass for a whole one: a refused chunk ends the transaction.
+    pub fn refused(&mut self, line: &str) {
+        if line.starts_with("BDAT") {
+            self.message_ended();
+        }
+    }
+
     /// The transaction is over, one way or the other.
     pub fn message_ended(&mut self) {
         self.sender = None;

@@ -122,6 +122,9 @@ impl Walker {
             // The message ends, one way or the other.
             self.model.message_ended();
             self.advance(Event::TransactionEnded);
+        } else if matches!(command, Command::Bdat { .. }) {
+            self.model.refused(line);
+            self.advance(Event::TransactionEnded);
         }
         assert_eq!(self.session.in_transaction(), self.model.in_transaction(), "after `{line}`");
         assert_eq!(self.session.state() == State::Data, self.model.is_reading_message(), "after `{line}`");

@@ -81,6 +81,12 @@ impl Gate {
         Self { judge, ledger, sealer, notifier, transit, directory, bell, settling }
     }
 
+    /// The same gate with other rules and settings.
+    #[must_use]
+    pub fn with(&self, judge: Judge, sealer: Sealer, notifier: Notifier) -> Self {
+        Self { judge, sealer, notifier, ..self.clone() }
+    }
+
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
     pub async fn pass(&self, mut case: Case, means: Means) -> Reply {
         let mut ruling = self.judge.rule(&case, vec![]).await;
@@ -141,7 +147,7 @@ impl Gate {
         let rings = !notices.is_empty();
         let recorded = match acts::plan(&request, &ruling, &means, &self.sealer, &attempt).await {
             Ok(mut writes) => {
-                writes.extend(notices);
+                writes.extend(notices.iter().cloned());
                 self.ledger.record(ruling.clone(), particulars.clone(), writes).await
             }
             Err(error) => Err(error.into()),
@@ -151,12 +157,13 @@ impl Gate {
                 if rings {
                     self.bell.ring();
                 }
-                let around = Around { ledger: &self.ledger, transit: &self.transit, attempt };
+                let hostname = &self.notifier.hostname;
+                let around = Around { ledger: &self.ledger, transit: &self.transit, hostname, attempt };
                 acts::perform(recorded, &request, means, around).await
             }
             Err(error) => {
                 self.transit.undo(&attempt, request.at);
-                self.unrecorded(&request, ruling, particulars, means, &error)
+                self.unrecorded(&request, ruling, particulars, means, notices, &error)
             }
         }
     }
@@ -181,13 +188,14 @@ impl Gate {
         ruling: Ruling,
         particulars: Value,
         means: Means,
+        notices: Vec<Write>,
         error: &RecordError,
     ) -> Reply {
         match error {
             RecordError::Conflict => Reply::conflict(&ruling),
             _ if acts::may_be_owed(&ruling) => {
                 tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
-                let writes = acts::owed(&means);
+                let writes = acts::owed(&means).into_iter().chain(notices).collect();
                 acts::deny(self.ledger.owe(ruling, particulars, writes), request, means)
             }
             RecordError::Full(_) => Reply::full(&ruling, error),

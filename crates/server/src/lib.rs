@@ -6,7 +6,7 @@
 //! | 6 | `doors` |
 //! | 5 | `gate` |
 //! | 4 | `probes`, `acts` |
-//! | 3 | `accounts`, `custody`, `transit` |
+//! | 3 | `accounts`, `counts`, `custody`, `transit` |
 //! | 2 | `store`, `net`, `seal` |
 //! | 1 | `clock`, `config` |
 //!
@@ -18,6 +18,7 @@ pub mod boot;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod counts;
 pub mod custody;
 pub mod doors;
 pub mod gate;

@@ -51,6 +51,11 @@ pub enum Ambiguity {
     /// RFC 2047 5: "An 'encoded-word' MUST NOT appear in any portion of an 'addr-spec'."
     #[error("the address has an encoded word in it: only a display name may be encoded")]
     EncodedAddress,
+    /// `=?utf-8?q?Ana <ana@shop.example>`: some readers take all that follows into the word.
+    #[error(
+        "the display name has a `=?` that begins no encoded word: encode the whole name, or nothing of it"
+    )]
+    BrokenWord,
     /// `ceo@bank.example <ana@shop.example>` without quotes.
     #[error("there is an unquoted `@` before the angle brackets: some readers take it for the author")]
     AddressInDisplay,
@@ -154,6 +159,7 @@ impl Ambiguity {
             Self::Group => "group",
             Self::Route => "route",
             Self::EncodedAddress => "encoded-address",
+            Self::BrokenWord => "broken-word",
             Self::AddressInDisplay => "address-in-display",
             Self::TextAfterAddress => "text-after-address",
             Self::UnquotedSpecial(_) => "unquoted-special",

@@ -29,17 +29,20 @@ impl Display {
         if let Some(charset) = decoded.opaque_charset.or(twice.opaque_charset) {
             return Err(Ambiguity::Charset(charset));
         }
+        if decoded.broken {
+            return Err(Ambiguity::BrokenWord);
+        }
         no_control(&decoded.text)?;
         no_control(&twice.text)?;
         let text = decoded.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let shown = [text.as_str(), twice.text.as_str()];
-        let others = || shown.into_iter().flat_map(|text| addresses(text)).filter(|other| !other.is(own));
+        let others = || shown.into_iter().flat_map(addresses).filter(|other| !other.is(own));
         if shown.iter().any(|text| text.contains(SEPARATORS))
             && let Some(other) = others().next()
         {
             return Err(Ambiguity::MailboxInDisplay(other.to_string()));
         }
-        let foreign = others().find(|other| !other.is_related(own.domain()));
+        let foreign = others().find(|other| other.host.contains('.') && !other.is_related(own.domain()));
         let foreign = foreign.map(|other| other.to_string());
         Ok(Self { text, foreign })
     }
@@ -80,7 +83,7 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Everything of the form `x@y.z`.
+/// Everything of the form `x@y`: to a reader that finds a mailbox in it, `ceo@bank` is an author too.
 fn addresses(text: &str) -> Vec<Shown> {
     let plain: String = text.chars().filter(|c| !is_invisible(*c)).map(plain).collect();
     let mut before = "";
@@ -88,7 +91,7 @@ fn addresses(text: &str) -> Vec<Shown> {
     for piece in plain.split('@') {
         let touches = before.chars().next_back().is_some_and(|c| !c.is_whitespace() && c != '(');
         let host = piece.split(|c| !is_host(c)).next().unwrap_or_default().trim_matches(['.', '-']);
-        if touches && host.contains('.') {
+        if touches && !host.is_empty() {
             let local = before.rsplit(is_outside).next().unwrap_or_default();
             found.push(Shown { local: local.to_owned(), host: host.to_owned() });
         }
@@ -167,6 +170,7 @@ mod tests {
             "<ceo@bank.example>",
             "ceo@bank.example,",
             "ceo@bank.example;",
+            "a;ceo@bank;b",
             "=?utf-8?q?CEO_=3Cceo=40bank.example=3E?=",
             "=?utf-8?b?Y2VvQGJhbmsuZXhhbXBsZT4=?=",
             "=?utf-8?q?ceo=40shop.example=2C?=",
@@ -186,6 +190,9 @@ mod tests {
             ("=?utf-8?q?a=00b?=", "control"),
             ("=?utf-8?q?a=E2=80=AEb?=", "bidi"),
             ("a\u{2028}b", "control"),
+            ("=?utf-8?q?Ana", "broken-word"),
+            ("=?utf-8?q?Ana?", "broken-word"),
+            ("=?utf-8?x?Ana?=", "broken-word"),
             ("=?utf-7?q?a?=", "charset"),
             ("=?cp037?q?a?=", "charset"),
             ("=?unicode-escape?q?=5Cx40?=", "charset"),

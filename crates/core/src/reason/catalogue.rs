@@ -218,6 +218,37 @@ pub const CATALOGUE: &[Reason] = &[
         missing: Some("network"),
         always: false,
     },
+    // How much was sent today.
+    Reason {
+        code: "limit-credential-day",
+        reply: (451, "4.7.1"),
+        smtp: "This login has sent as many messages today as it may; try again after midnight UTC.",
+        sentence: "The login has sent as many messages today (UTC) as it may, so the message waits with its sender.",
+        remedy: "Wait until midnight UTC, or have the cap raised (`per_credential_day` in [limits], `daily_cap` of the credential).",
+        evidence: Some(Kind::Limits),
+        missing: None,
+        always: false,
+    },
+    Reason {
+        code: "limit-new-recipients",
+        reply: (451, "4.7.1"),
+        smtp: "This account has written to as many new recipients today as it may; try again after midnight UTC.",
+        sentence: "With this message account `{account}` would write to more people for the first time today (UTC) than it may, so it waits with its sender.",
+        remedy: "Wait until midnight UTC, write to known recipients only, or have `new_recipients_day` in [limits] raised.",
+        evidence: Some(Kind::Limits),
+        missing: None,
+        always: false,
+    },
+    Reason {
+        code: "limits-unavailable",
+        reply: (451, "4.3.0"),
+        smtp: "This server cannot count now what was sent today; try again later.",
+        sentence: "What the login and its account have sent today could not be counted ({why}), so the message waits with its sender.",
+        remedy: "Nothing to do if it passes by itself; otherwise look at the server's log and disk.",
+        evidence: Some(Kind::Limits),
+        missing: None,
+        always: false,
+    },
     // Who the message says it is from.
     Reason {
         code: "from-ambiguous",

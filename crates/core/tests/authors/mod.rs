@@ -1,6 +1,8 @@
 //! Who wrote a message, as we and as another parser read it, in forms that can be compared.
 //! Called by the differential test and by the example that `tools/differential` drives.
 
+use std::panic::catch_unwind;
+
 use bytes::Bytes;
 use countersign_core::message::{Message, Sender};
 use countersign_wire::limits::Limits;
@@ -11,7 +13,8 @@ use mail_parser::MessageParser;
 pub(crate) struct Readings {
     /// The author that we pass, or the word for why we do not.
     pub(crate) ours: Result<String, String>,
-    /// What mail-parser finds in From; `None` if our limits keep it from reading the message.
+    /// What mail-parser finds in From; `None` if our limits keep it from reading the message, or if it
+    /// panicked (0.11.9 does when a multipart in an attached message never ends).
     pub(crate) mail_parser: Option<Vec<String>>,
 }
 
@@ -20,7 +23,10 @@ pub(crate) fn read(message: &[u8]) -> Readings {
     let limits = Limits::default();
     let read = Message::read(Bytes::copy_from_slice(message), &limits);
     let readable = read.structure().is_ok() && !exceeds(&read);
-    Readings { ours: ours(message, &read, &limits), mail_parser: readable.then(|| mail_parser(message)) }
+    Readings {
+        ours: ours(message, &read, &limits),
+        mail_parser: readable.then(|| catch_unwind(|| mail_parser(message)).ok()).flatten(),
+    }
 }
 
 /// What the message alone would be refused for, else its author.

@@ -62,6 +62,8 @@ pub struct Credential {
     /// From where it may be used; empty is anywhere.
     pub networks: Vec<IpNet>,
     pub expires: Option<Timestamp>,
+    /// Messages in a day.
+    pub daily_cap: Option<u64>,
 }
 
 impl Account {

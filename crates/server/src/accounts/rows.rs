@@ -77,6 +77,7 @@ pub(super) async fn credential(store: &Store, login: &str) -> Result<Option<Cred
         hash: row.try_get("hash")?,
         networks: networks(&row)?,
         expires: row.try_get::<Option<i64>, _>("expires_at")?.map(time),
+        daily_cap: cap(row.try_get("daily_cap")?),
     }))
 }
 
@@ -217,9 +218,10 @@ fn upsert_credential(account: &AccountSpec, spec: &super::file::CredentialSpec, 
         CredentialKind::Api => "api",
     };
     Write::new(
-        "INSERT INTO account_credentials (account_id, login, kind, hash, networks, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, login) DO UPDATE SET kind = $3, \
-         hash = CASE WHEN $4 = '' THEN account_credentials.hash ELSE $4 END, networks = $5, expires_at = $6",
+        "INSERT INTO account_credentials (account_id, login, kind, hash, networks, expires_at, daily_cap) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account_id, login) DO UPDATE SET kind = $3, \
+         hash = CASE WHEN $4 = '' THEN account_credentials.hash ELSE $4 END, networks = $5, expires_at = $6, \
+         daily_cap = $7",
         vec![
             Value::text(account.id.as_str()),
             Value::text(&spec.login),
@@ -227,6 +229,7 @@ fn upsert_credential(account: &AccountSpec, spec: &super::file::CredentialSpec, 
             Value::text(hash),
             Value::text(json_of(&spec.networks)),
             Value::or_null(spec.expires.map(Value::time)),
+            Value::or_null(spec.daily_cap.map(|cap| Value::int(i64::try_from(cap).unwrap_or(i64::MAX)))),
         ],
     )
 }
@@ -334,6 +337,11 @@ fn mode(word: Option<&str>) -> Option<Mode> {
 
 fn time(us: i64) -> Timestamp {
     Timestamp::from_microsecond(us).unwrap_or_default()
+}
+
+/// 0 is no cap.
+fn cap(number: Option<i64>) -> Option<u64> {
+    number.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0)
 }
 
 fn damaged(error: &dyn std::fmt::Display) -> StoreError {

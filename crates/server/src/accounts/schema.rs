@@ -59,7 +59,7 @@ const CREDENTIAL: &[Key] = &[
     Key::optional("secret_file", Kind::File),
     Key::optional("networks", Kind::Texts),
     Key::optional("scopes", Kind::Texts),
-    Key::optional("daily_cap", Kind::Count(0, 1_000_000_000)).later(),
+    Key::optional("daily_cap", Kind::Count(0, 1_000_000_000)),
     Key::optional("expires", Kind::Time),
 ];
 

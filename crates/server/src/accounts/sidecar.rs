@@ -202,18 +202,8 @@ pub fn assumption(kind: &str, word: &str) -> Result<Option<(Evidence, Finding)>,
 }
 
 /// Kinds of evidence whose probes come later.
-const LATER: [&str; 10] = [
-    "content",
-    "dkim",
-    "dmarc",
-    "domain.owner",
-    "domain.proof",
-    "habit",
-    "limits",
-    "links",
-    "names",
-    "unsubscribe",
-];
+const LATER: [&str; 9] =
+    ["content", "dkim", "dmarc", "domain.owner", "domain.proof", "habit", "links", "names", "unsubscribe"];
 
 #[cfg(test)]
 mod tests;

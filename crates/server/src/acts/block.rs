@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::accounts::{Blocked, Directory, Target};
+use crate::accounts::{Blocked, Directory, Reach, Target};
 use crate::acts::{Ending, Reply, command};
 use crate::custody;
 use crate::store::lease::later;
@@ -14,7 +14,7 @@ pub struct Change {
     pub target: Target,
     /// Why and since when; `None` lets it act again.
     pub blocked: Option<Blocked>,
-    /// When.
+    /// When that is asked.
     pub at: Timestamp,
     pub directory: Directory,
 }
@@ -22,11 +22,15 @@ pub struct Change {
 pub(super) fn plan(change: &Change) -> Vec<Write> {
     match &change.blocked {
         Some(blocked) => change.target.block(blocked),
-        // Blocking deletes nothing: what was held meanwhile does not expire the moment it ends.
-        None => {
-            let kept = custody::keep_until(&change.target.account, later(change.at, AFTER_BLOCK));
-            change.target.unblock().into_iter().chain(kept).collect()
-        }
+        None => change.target.unblock().into_iter().chain(kept(change)).collect(),
+    }
+}
+
+/// Blocking deletes nothing: what was held meanwhile does not expire the moment it ends.
+fn kept(change: &Change) -> Vec<Write> {
+    match change.target.reach {
+        Reach::Account => custody::keep_until(&change.target.account, later(change.at, AFTER_BLOCK)),
+        Reach::Domain(_) | Reach::Credential(_) => vec![],
     }
 }
 

@@ -9,10 +9,10 @@ use countersign_wire::smtp::path::Path;
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use serde_json::json;
 
-use crate::acts::{Ending, Means, Reply, block, release};
+use crate::acts::{Around, Ending, Means, Reply, block, release};
 use crate::custody::{self, Held, State};
 use crate::net::{Transaction, Upstream, UpstreamError};
-use crate::store::{self, Durable, Ledger, Mismatch, Permit, Recorded, Release, Write};
+use crate::store::{self, Durable, Mismatch, Permit, Recorded, Release, Write};
 
 /// The rows that change together with the leaf.
 pub(super) fn plan(command: &Command, means: &Means) -> Vec<Write> {
@@ -39,13 +39,13 @@ pub(super) async fn perform(
     request: &Request,
     command: &Command,
     means: Means,
-    ledger: &Ledger,
+    around: &Around<'_>,
 ) -> Result<Reply, (Recorded<Durable>, Mismatch)> {
     let about = request.about();
     match (command.verb, &command.message, means) {
         (Verb::HeldRelease, Some(submission), Means::Held { held, upstream, .. }) => {
             let permit = recorded.permit::<Release>(&about)?;
-            Ok(release_held(permit, submission, &held, upstream.as_deref(), ledger).await)
+            Ok(release_held(permit, submission, &held, upstream.as_deref(), around).await)
         }
         (Verb::AccountBlock, _, Means::Block(change)) => {
             recorded.permit(&about).map(|permit| block::perform(permit, change, Ending::Done))
@@ -69,13 +69,15 @@ async fn release_held(
     submission: &Submission,
     held: &Held,
     upstream: Option<&Upstream>,
-    ledger: &Ledger,
+    around: &Around<'_>,
 ) -> Reply {
     let ruling = permit.ruling().clone();
     let trace = release::trace_of_held(held, &ruling);
     let sent = match upstream {
         Some(upstream) => match open(submission, upstream).await {
-            Ok(outgoing) => release::pass_on(permit, &trace, submission, outgoing).await.map_err(NotSent::of),
+            Ok(outgoing) => release::pass_on(permit, &trace, submission, around.hostname.as_str(), outgoing)
+                .await
+                .map_err(NotSent::of),
             Err(why) => Err(NotSent { why, in_doubt: false }),
         },
         None => Err(NotSent { why: "the account's upstream is not configured".to_owned(), in_doubt: false }),
@@ -92,7 +94,7 @@ async fn release_held(
     };
     let value =
         json!({ "ref": held.reference, "by": ruling.reference(), "result": result, "upstream": says });
-    if let Err(error) = ledger.outcome(held.reference, &held.account, value, writes).await {
+    if let Err(error) = around.ledger.outcome(held.reference, &held.account, value, writes).await {
         tracing::error!(%error, "ledger.ref" = %held.reference, result, "the outcome of a release is not recorded");
     }
     let mut reply = done(&ruling);

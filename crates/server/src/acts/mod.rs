@@ -3,6 +3,7 @@
 
 mod block;
 mod command;
+mod count;
 mod hold;
 mod means;
 mod notify;
@@ -16,6 +17,7 @@ pub use means::{Means, RefusedRecipient};
 pub use notify::Notifier;
 pub use reply::{Ending, Outcome, Reply};
 
+use countersign_core::address::Domain;
 use countersign_core::policy::{Decision, How, Ruling};
 use countersign_core::request::{Action, Ask, Request, Verb};
 use serde_json::{Value, json};
@@ -28,6 +30,8 @@ use crate::transit::{Attempt, Transit};
 pub struct Around<'a> {
     pub ledger: &'a Ledger,
     pub transit: &'a Transit,
+    /// Our name.
+    pub hostname: &'a Domain,
     /// Whether the message was tried before.
     pub attempt: Attempt,
 }
@@ -51,7 +55,11 @@ pub async fn plan(
         (Ask::Send(submission), Decision::Hold) if ruling.how() == Some(How::Custody) => {
             hold::plan(ruling, submission, sealer, attempt).await
         }
-        (Ask::Send(submission), Decision::Allow) => Ok(release::plan(ruling, submission, attempt)),
+        (Ask::Send(submission), Decision::Allow) => {
+            let mut writes = release::plan(ruling, submission, attempt);
+            writes.extend(count::plan(ruling, submission, &sealer.keys));
+            Ok(writes)
+        }
         (Ask::Command(command), Decision::Allow) => Ok(command::plan(command, means)),
         (_, Decision::Hold | Decision::Ask | Decision::Refuse) => Ok(vec![]),
     }
@@ -104,7 +112,7 @@ pub async fn perform(
             Err(mismatch) => Err(mismatch),
         },
         (Ask::Command(command), _) => {
-            match command::perform(recorded, request, command, means, around.ledger).await {
+            match command::perform(recorded, request, command, means, &around).await {
                 Ok(reply) => Ok(reply),
                 Err(mismatch) => Err(mismatch),
             }

@@ -1,12 +1,13 @@
 //! Release: the message goes on, with our trace on top and not an octet of it changed.
 //! No permit, no release; the permit is about exactly these octets and these recipients.
 
+use std::borrow::Cow;
+
 use countersign_core::evidence::{Finding, Kind};
 use countersign_core::ids::Ref;
 use countersign_core::policy::Ruling;
 use countersign_core::request::Submission;
 use countersign_wire::header;
-use countersign_wire::limits::Limits;
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use serde_json::{Value, json};
 
@@ -51,7 +52,7 @@ pub(super) async fn perform(
         return over(failed(&ruling, &no_transaction()), around);
     };
     let trace = trace(&ruling, around.attempt.earlier());
-    match pass_on(permit, &trace, submission, outgoing).await {
+    match pass_on(permit, &trace, submission, around.hostname.as_str(), outgoing).await {
         Ok(reply) => over(heard(&ruling, reply), around),
         Err(error) => over(failed(&ruling, &error), around),
     }
@@ -81,29 +82,24 @@ pub(super) async fn pass_on(
     permit: Permit<Release>,
     trace: &str,
     submission: &Submission,
+    hostname: &str,
     outgoing: Transaction,
 ) -> Result<SmtpReply, UpstreamError> {
     tracing::debug!("ledger.ref" = %permit.reference(), "passing on");
-    let octets = without_forged_trace(trace.as_bytes(), submission.message.bytes());
-    outgoing.data(&octets).await
+    let message = without_forged(submission.message.bytes(), hostname);
+    outgoing.data_in_pieces(&[trace.as_bytes(), &message]).await
 }
 
-/// Our trace, then the message without any other: whoever reads a trace may believe it.
-/// Not an octet else is changed.
-fn without_forged_trace(trace: &[u8], message: &[u8]) -> Vec<u8> {
-    let limits = Limits { header_bytes: usize::MAX, header_fields: usize::MAX, ..Limits::default() };
-    let mut octets = Vec::with_capacity(trace.len() + message.len());
-    octets.extend_from_slice(trace);
-    match header::split(message, &limits) {
-        Ok(section) if section.fields.iter().any(|field| field.is("countersign-trace")) => {
-            let kept = section.fields.iter().filter(|field| !field.is("countersign-trace"));
-            kept.for_each(|field| octets.extend_from_slice(field.raw));
-            let fields: usize = section.fields.iter().map(|field| field.raw.len()).sum();
-            octets.extend_from_slice(message.get(fields..).unwrap_or_default());
-        }
-        _ => octets.extend_from_slice(message),
-    }
-    octets
+/// The message without any trace, and without Authentication-Results that speak in our name (RFC 8601 5: "any
+/// MTA conforming to this specification MUST delete any discovered instance of this header field that claims,
+/// by virtue of its authentication service identifier, to have been added within its trust boundary"): whoever
+/// reads ours may believe them. Not an octet else is changed, and what has none is not even copied.
+fn without_forged<'a>(message: &'a [u8], hostname: &str) -> Cow<'a, [u8]> {
+    header::strip(message, |field| {
+        field.is("countersign-trace")
+            || field.is("authentication-results")
+                && header::authentication_results::claims(field.raw_value, hostname)
+    })
 }
 
 /// `Countersign-Trace` of the interface contract.
@@ -170,10 +166,16 @@ mod tests {
     #[test]
     fn a_trace_that_is_not_ours_does_not_pass() {
         let message = b"From: a@acme.example\r\ncountersign-trace: v=1;\r\n ref=FORGED\r\nTo: b@reader.example\r\n\r\n.\r\n";
-        let sent = without_forged_trace(b"Countersign-Trace: ours\r\n", message);
-        let expected =
-            b"Countersign-Trace: ours\r\nFrom: a@acme.example\r\nTo: b@reader.example\r\n\r\n.\r\n";
-        assert_eq!(String::from_utf8(sent).unwrap(), String::from_utf8(expected.to_vec()).unwrap());
+        let expected = b"From: a@acme.example\r\nTo: b@reader.example\r\n\r\n.\r\n";
+        assert_eq!(*without_forged(message, "gate.esp.example"), *expected);
+    }
+
+    #[test]
+    fn rfc8601_5_results_in_our_name_do_not_pass_and_those_of_others_do() {
+        let others = b"Authentication-Results: mx.reader.example; spf=pass\r\nFrom: a@acme.example\r\n\r\n";
+        assert_eq!(*without_forged(others, "gate.esp.example"), *others);
+        let ours = b"Authentication-Results: GATE.esp.example 1; dkim=pass\r\nFrom: a@acme.example\r\n\r\n";
+        assert_eq!(*without_forged(ours, "gate.esp.example"), *b"From: a@acme.example\r\n\r\n");
     }
 
     #[test]
@@ -181,7 +183,8 @@ mod tests {
         for message in
             [b"From: a@acme.example\r\n\r\nCountersign-Trace: in the body\r\n".as_slice(), b"\r\n", b""]
         {
-            assert_eq!(without_forged_trace(b"", message), message);
+            let Cow::Borrowed(same) = without_forged(message, "gate.esp.example") else { panic!("a copy") };
+            assert_eq!(same, message);
         }
     }
 }

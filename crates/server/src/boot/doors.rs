@@ -16,6 +16,8 @@ use tokio_rustls::TlsAcceptor;
 use super::descriptors;
 use super::house::{BootError, House};
 use crate::config::{AccountFrom, Config, Listener, ListenerKind, ListenerTls, TlsFiles};
+use crate::doors::clock::Clockwork;
+use crate::doors::control::Control;
 use crate::doors::health::{self, Health};
 use crate::doors::smtp::{
     Capacity, CapacitySettings, Connections, Door, DoorSettings, MostGuesses, RelayAccount, Who,
@@ -36,9 +38,19 @@ pub struct Ready {
 /// Open doors.
 pub struct Running {
     pub ready: Ready,
+    /// The house of the configuration that counts now.
     pub house: Arc<House>,
+    capacity: Capacity,
+    current: Current,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+}
+
+/// What the doors look at each time they begin something: a reload puts other values in.
+struct Current {
+    smtp: Vec<watch::Sender<Arc<Door>>>,
+    control: watch::Sender<Control>,
+    clockwork: watch::Sender<Clockwork>,
 }
 
 impl Running {
@@ -52,32 +64,55 @@ impl Running {
         let capacity = Capacity::new(capacity(&house.config));
         let (stop, stopped) = watch::channel(false);
         let mut listeners = BTreeMap::new();
-        let mut smtp = Vec::new();
+        let mut bound = Vec::new();
         for (number, settings) in house.config.send.listeners.iter().enumerate() {
             let name = format!("send.{number}");
             let listener = bind(&name, settings.listen).await?;
-            let acceptor = acceptor(&house, settings)?;
             listeners.insert(name.clone(), local(&listener, &name)?);
-            smtp.push((listener, Arc::new(door(&house, &capacity, settings, acceptor))));
+            bound.push(listener);
         }
+        let smtp = smtp_doors(&house, &capacity)?.into_iter().map(watch::Sender::new).collect();
+        let (control, clockwork) =
+            (watch::Sender::new(house.control()), watch::Sender::new(house.clockwork()));
+        let current = Current { smtp, control, clockwork };
         let plain = bind("metrics", house.config.metrics).await?;
         listeners.insert("metrics".to_owned(), local(&plain, "metrics")?);
         let socket = bind_control(&house)?;
 
         metrics::gauge!("countersign_sessions").set(0.0);
         let mut tasks = JoinSet::new();
-        for (listener, door) in smtp {
-            tasks.spawn(door.serve(listener, stopped.clone()));
+        for (listener, door) in bound.into_iter().zip(&current.smtp) {
+            tasks.spawn(Door::serve(door.subscribe(), listener, stopped.clone()));
         }
         let ledger = house.gate.ledger.clone();
         let owed = Arc::new(move || ledger.owed());
-        let health = Health { store: house.data.store.clone(), owed, post: house.post(), metrics: handle };
+        let clockwork = current.clockwork.subscribe();
+        let health = Health { store: house.data.store.clone(), owed, clockwork, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
-        tasks.spawn(control::serve(socket, house.control(), stopped.clone()));
-        tasks.spawn(clock::serve(house.clockwork(), stopped.clone()));
+        tasks.spawn(control::serve(socket, current.control.subscribe(), stopped.clone()));
+        tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
         tasks.spawn(watch_changes(Arc::clone(&house), stopped));
         let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
-        Ok(Self { ready, house, stop, tasks })
+        Ok(Self { ready, house, capacity, current, stop, tasks })
+    }
+
+    /// Takes another configuration: all of it or nothing. Transactions that have begun end by the old one.
+    /// Gives the names of the keys whose new values need a restart; their old ones stay.
+    ///
+    /// # Errors
+    /// When a part cannot be built; then everything is as it was.
+    pub fn reload(&mut self, config: Config) -> Result<Vec<&'static str>, BootError> {
+        let (config, kept) = config.while_running(&self.house.config);
+        let house = Arc::new(self.house.renewed(config)?);
+        let doors = smtp_doors(&house, &self.capacity)?;
+        self.current.smtp.iter().zip(doors).for_each(|(current, door)| drop(current.send_replace(door)));
+        let CapacitySettings { connections, bytes_in_flight, guesses, .. } = capacity(&house.config);
+        self.capacity.adopt(connections, bytes_in_flight, guesses);
+        self.current.control.send_replace(house.control());
+        self.current.clockwork.send_replace(house.clockwork());
+        house.gate.bell.ring();
+        self.house = house;
+        Ok(kept)
     }
 
     /// Closes the doors: no new connection, sessions end at their next boundary.
@@ -89,6 +124,15 @@ impl Running {
         self.house.gate.settled().await;
         self.house.data.store.close().await;
     }
+}
+
+/// The doors of the listeners, in their order.
+fn smtp_doors(house: &House, capacity: &Capacity) -> Result<Vec<Arc<Door>>, BootError> {
+    let doors = house.config.send.listeners.iter().map(|settings| {
+        let acceptor = acceptor(house, settings)?;
+        Ok(Arc::new(door(house, capacity, settings, acceptor)))
+    });
+    doors.collect()
 }
 
 /// A door for a listener of the configuration. Of its settings it keeps a copy of its own.

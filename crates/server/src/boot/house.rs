@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_core::address::Domain;
+use countersign_core::evidence::Kind;
 use countersign_core::policy::{HoldAs, PolicyError, Rules};
 use countersign_wire::smtp::auth::Credentials;
 
@@ -24,6 +25,7 @@ use crate::net::resolver::{DnsSettings, Resolver, ResolverError, Servers};
 use crate::net::tls::{self, TlsError};
 use crate::net::upstream::{Scheme, Upstream, UpstreamSettings, UpstreamTimeouts};
 use crate::probes::domain::DomainExists;
+use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
 use crate::store::{Ledger, StoreError};
@@ -33,7 +35,7 @@ use crate::transit::Transit;
 /// Everything that doors need.
 pub struct House {
     pub config: Config,
-    pub data: Data,
+    pub data: Arc<Data>,
     pub gate: Gate,
     pub directory: Directory,
     pub verifier: Verifier,
@@ -48,7 +50,8 @@ impl House {
     /// # Errors
     /// When a part cannot be built; nothing listens then.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BootError> {
-        let judge = judge(&config)?;
+        // Whatever is wrong with it is said before the data directory is touched.
+        judge(&config)?;
         let hostname =
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         let exits = exits(&config, &hostname)?;
@@ -57,13 +60,39 @@ impl House {
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let directory = Directory::of_store(data.store.clone());
+        let judge = counting_judge(&config, &data, &directory)?;
         custody::reconcile(&data.store, &ledger).await?;
         // The lock of the directory says that nobody else works on these.
         jobs::reconcile(&data.store, clock.now()).await?;
         outbox::reconcile(&data.store, clock.now()).await?;
         let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
-        Ok(Self { config, data, gate, directory, verifier: Verifier::default(), exits, clock, hostname })
+        let (data, verifier) = (Arc::new(data), Verifier::default());
+        Ok(Self { config, data, gate, directory, verifier, exits, clock, hostname })
+    }
+
+    /// The same house after another configuration: what rules, the ways out and the settings are new; store,
+    /// ledger, accounts and what is on its way stay.
+    ///
+    /// # Errors
+    /// When a part cannot be built; the old house stands as it did.
+    pub fn renewed(&self, config: Config) -> Result<Self, BootError> {
+        let hostname =
+            Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
+        let sealer = Sealer { custody_days: config.send.custody_days, ..self.gate.sealer.clone() };
+        let notifier = Notifier { hostname: hostname.clone(), ..self.gate.notifier.clone() };
+        let judge = counting_judge(&config, &self.data, &self.directory)?;
+        let gate = self.gate.with(judge, sealer, notifier);
+        Ok(Self {
+            exits: exits(&config, &hostname)?,
+            config,
+            data: Arc::clone(&self.data),
+            gate,
+            directory: self.directory.clone(),
+            verifier: self.verifier.clone(),
+            clock: self.clock.clone(),
+            hostname,
+        })
     }
 
     /// Reads every file that a configuration names, and builds nothing: `config check`.
@@ -136,9 +165,27 @@ pub fn judge(config: &Config) -> Result<Judge, BootError> {
     let rules = Arc::new(rules(config.policy_dir.as_deref())?);
     let resolver = Arc::new(resolver(config)?);
     let patience = config.dns.budget.mul_f64(0.9);
-    let slow: Vec<Arc<dyn Slow>> =
-        vec![Arc::new(DomainExists::new(Arc::clone(&resolver))), Arc::new(Spf::new(resolver, patience))];
+    let slow: Vec<Arc<dyn Slow>> = vec![
+        Arc::new(DomainExists::new(Arc::clone(&resolver))),
+        Arc::new(Spf::new(resolver, patience)),
+        // A house with a store counts; `check` has none.
+        Limits::uncounted(),
+    ];
     Ok(Judge { rules, slow, hold: HoldAs(config.send.hold), budget: config.dns.budget })
+}
+
+/// What rules in a house with a store: there, day caps are counted.
+fn counting_judge(config: &Config, data: &Data, directory: &Directory) -> Result<Judge, BootError> {
+    let mut judge = judge(config)?;
+    judge.slow.retain(|probe| probe.kind() != Kind::Limits);
+    let (store, keys) = (data.store.clone(), data.keys.clone());
+    judge.slow.push(Limits::counted(day_caps(config), store, directory.clone(), keys));
+    Ok(judge)
+}
+
+fn day_caps(config: &Config) -> DayCaps {
+    let limits = &config.limits;
+    DayCaps { per_credential: limits.per_credential_day, new_recipients: limits.new_recipients_day }
 }
 
 /// The resolver of a configuration.

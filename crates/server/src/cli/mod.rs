@@ -69,6 +69,8 @@ enum Verb {
 enum Check {
     /// Judge messages from files
     Message(Box<check::CheckMessage>),
+    /// Judge every *.eml file below a directory
+    Corpus(Box<check::CheckCorpus>),
     /// Evaluate SPF (RFC 7208) for a domain and an address
     Spf(spf::CheckSpf),
 }
@@ -94,6 +96,7 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Serve(serve) => serve.run(file).await,
         Verb::Apply(apply) => apply.run(file).await,
         Verb::Check(Check::Message(check)) => check.run(file).await,
+        Verb::Check(Check::Corpus(check)) => check.run(file).await,
         Verb::Check(Check::Spf(check)) => check.run(file).await,
         Verb::Explain(explain) => explain.run(file).await,
         Verb::Held(verb) => verb.run(file).await,

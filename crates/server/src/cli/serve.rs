@@ -38,19 +38,43 @@ impl Serve {
             loaded.mode_from_store(mode);
             loaded.config.fit_to_serve()?;
         }
-        let running = Running::open(house).await?;
+        let mut running = Running::open(house).await?;
         data(&serde_json::to_string(&running.ready).map_err(Failure::internal)?);
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => tracing::warn!("reloading is not built yet: restart to read the configuration again"),
+                _ = hangup.recv() => reload(&mut running, file).await,
             }
         }
         tracing::info!("closing: sessions end at their next boundary");
         running.close().await;
         Ok(Code::Ok)
     }
+}
+
+/// Reads the configuration again. One that is wrong changes nothing.
+async fn reload(running: &mut Running, file: Option<&Path>) {
+    match read_again(running, file).await {
+        Ok(kept) if kept.is_empty() => {
+            tracing::info!("the configuration is read again and counts from now on")
+        }
+        Ok(kept) => {
+            let kept = kept.join("; ");
+            tracing::warn!(kept, "the configuration counts from now on, but these keys take a restart");
+        }
+        Err(failure) => tracing::error!(%failure, "the configuration is not taken; the old one counts"),
+    }
+}
+
+async fn read_again(running: &mut Running, file: Option<&Path>) -> Result<Vec<&'static str>, Failure> {
+    let mut loaded = load(file)?;
+    if let Some(mode) = running.house.directory.gate_mode(Gate::Send).await.map_err(Failure::internal)? {
+        loaded.mode_from_store(mode);
+    }
+    loaded.config.fit_to_serve()?;
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(running.reload(loaded.config)?)
 }
 
 /// Logs to stderr; `RUST_LOG` says how much.

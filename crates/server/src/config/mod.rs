@@ -19,6 +19,7 @@ pub(crate) mod notes;
 mod origin;
 pub(crate) mod reader;
 mod report;
+mod restart;
 pub(crate) mod schema;
 mod secret;
 mod sections;

@@ -84,8 +84,8 @@ const UPSTREAM: &[Key] = &[
 ];
 
 const LIMITS: &[Key] = &[
-    Key::count("per_credential_day", 0, 0, MANY).later(),
-    Key::count("new_recipients_day", 0, 0, MANY).later(),
+    Key::count("per_credential_day", 0, 0, MANY),
+    Key::count("new_recipients_day", 0, 0, MANY),
     Key::count("connections_per_ip", 20, 1, MANY),
     Key::count("connections_per_net", 100, 1, MANY),
     Key::count("connections", 10_000, 1, 1_000_000),

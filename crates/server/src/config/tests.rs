@@ -14,6 +14,7 @@ use super::*;
 
 mod environment;
 mod messages;
+mod properties;
 mod sample;
 mod serving;
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::custody;
 use crate::store::{Store, StoreError, jobs, outbox};
 
-use super::clock::Post;
+use super::clock::Clockwork;
 
 /// What the door shows.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub struct Health {
     /// Rulings that went ahead and are owed to the ledger.
     pub owed: Arc<dyn Fn() -> usize + Send + Sync>,
     /// What sends our own mail.
-    pub post: Post,
+    pub clockwork: watch::Receiver<Clockwork>,
     pub metrics: PrometheusHandle,
 }
 
@@ -66,7 +66,8 @@ async fn counted(health: &Health) -> Result<[Value; 3], StoreError> {
     let backlog = jobs::backlog(&health.store).await?;
     let outbox = outbox::fullness(&health.store).await?;
     let jobs = json!({ "waiting": backlog.waiting, "failing": backlog.failing });
-    let why = health.post.obstacle().await;
+    let post = health.clockwork.borrow().post.clone();
+    let why = post.obstacle().await;
     let notices = json!({ "waiting": outbox.waiting, "failed": outbox.failed, "why": why });
     Ok([held.into(), jobs, notices])
 }

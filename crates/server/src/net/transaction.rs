@@ -70,7 +70,12 @@ impl Transaction {
 
     /// DATA, the message, and the final reply. The message has its header and body with CRLF at every
     /// line end and without stuffed dots. Nobody needs to call `abandon` after this.
-    pub async fn data(mut self, message: &[u8]) -> Result<Reply, UpstreamError> {
+    pub async fn data(self, message: &[u8]) -> Result<Reply, UpstreamError> {
+        self.data_in_pieces(&[message]).await
+    }
+
+    /// As `data`, of a message in pieces, each of them whole lines: nobody has to copy it to put a line on top.
+    pub async fn data_in_pieces(mut self, message: &[&[u8]]) -> Result<Reply, UpstreamError> {
         let ready = self.command("DATA").await?;
         if ready.is_positive() {
             return Err(UpstreamError::Protocol(format!("it answers DATA with `{ready}`")));

@@ -5,6 +5,7 @@ mod author;
 mod client;
 pub mod domain;
 pub mod facts;
+pub mod limits;
 mod shape;
 pub mod spf;
 

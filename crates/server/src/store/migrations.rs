@@ -13,6 +13,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (3, "custody", include_str!("../../../../migrations/sqlite/0003_custody.sql")),
     (4, "transit", include_str!("../../../../migrations/sqlite/0004_transit.sql")),
     (5, "clock", include_str!("../../../../migrations/sqlite/0005_clock.sql")),
+    (6, "counts", include_str!("../../../../migrations/sqlite/0006_counts.sql")),
 ];
 
 pub(super) fn sqlite() -> Migrator {

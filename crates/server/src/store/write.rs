@@ -31,7 +31,7 @@ impl Write {
         self
     }
 
-    fn query(&self) -> Query<'_, Sqlite, SqliteArguments> {
+    pub(crate) fn query(&self) -> Query<'_, Sqlite, SqliteArguments> {
         self.values.iter().fold(sqlx::query(self.statement), |query, value| match value {
             Value::Text(text) => query.bind(text.as_str()),
             Value::Int(number) => query.bind(*number),

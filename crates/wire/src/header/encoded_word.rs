@@ -16,6 +16,8 @@ pub struct Decoded {
     pub words: usize,
     /// A character set in which ASCII characters can hide, such as UTF-7: nobody knows what it says.
     pub opaque_charset: Option<String>,
+    /// A `=?` begins no encoded word: some readers look for its end far behind it.
+    pub broken: bool,
 }
 
 /// Decodes every encoded word of a text, also where RFC 2047 5 does not allow one (inside quotes, in
@@ -42,6 +44,7 @@ pub fn decode(text: &str) -> Decoded {
             rest = after;
         } else {
             run.flush(&mut out);
+            out.broken = true;
             out.text.push_str(before);
             out.text.push_str("=?");
             rest = candidate.get(2..).unwrap_or_default();

@@ -186,7 +186,8 @@ pub fn unfold(raw_value: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// RFC 5234 B.1: `WSP = SP / HTAB`. A form feed is no white space here: it is left to be refused.
+/// RFC 5322 2.2.2: SP and HTAB are "the white space characters, WSP". A form feed is none: it is left to be
+/// refused.
 fn trim(value: &[u8]) -> &[u8] {
     let is_edge = |b: &u8| is_blank(*b) || is_line_end(*b);
     let start = value.iter().position(|b| !is_edge(b)).unwrap_or(value.len());

@@ -55,7 +55,7 @@ impl<'a> ContentType<'a> {
         let mut charset: Option<Boundary<'_>> = None;
         let mut rest = parameters;
         while let Some((name, value, after)) = parameter(rest) {
-            found.malformed |= !is_token(name) || value.odd || is_parameter(&value);
+            found.malformed |= !is_name(name) || value.odd || is_parameter(&value);
             if name.eq_ignore_ascii_case(b"boundary") {
                 found.two_boundaries |= found.boundary.is_some();
                 found.boundary.get_or_insert(value);
@@ -110,6 +110,13 @@ fn is_type(value: &[u8]) -> bool {
     let name = without_comments(value);
     let mut parts = name.split(|b| *b == b'/');
     parts.next().is_some_and(is_token) && parts.next().is_some_and(is_token) && parts.next().is_none()
+}
+
+/// RFC 2231 7: asterisks and digits only behind the name; elsewhere some readers skip them.
+fn is_name(name: &[u8]) -> bool {
+    let end = name.iter().position(|b| *b == b'*').unwrap_or(name.len());
+    let (attribute, behind) = name.split_at_checked(end).unwrap_or((name, &[]));
+    is_token(attribute) && behind.iter().all(|b| *b == b'*' || b.is_ascii_digit())
 }
 
 fn is_token(text: &[u8]) -> bool {
@@ -192,7 +199,9 @@ fn quoted(text: &[u8]) -> (Boundary<'_>, &[u8]) {
 fn to_semicolon(text: &[u8]) -> (bool, &[u8]) {
     let end = text.iter().position(|b| *b == b';').unwrap_or(text.len());
     let (between, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
-    (!without_comments(between).is_empty(), rest)
+    // A comment that is not closed here is a part of the value to readers that know no comments.
+    let open = |bracket: u8| between.iter().filter(|b| **b == bracket).count();
+    (!without_comments(between).is_empty() || open(b'(') != open(b')'), rest)
 }
 
 /// Types whose body is a message with a header of its own (RFC 2046 5.2.1, RFC 6532 3.7).
@@ -215,6 +224,8 @@ mod tests {
             "multipart/mixed; x=\r\n\tboundary=b",
             "multipart/mixed; =x\r\n\tboundary=b",
             "multipart/mi\"xed; boundary=\"multipart/mixed; boundary=b\"",
+            "multipart/mixed; *boundary=b",
+            "multipart/mixed; boundary=\"b\"(",
             "multipart; boundary=b",
             "\"multipart/mixed; boundary=b",
         ] {

@@ -124,7 +124,7 @@ pub enum MimeAmbiguity {
         /// The line.
         line: usize,
     },
-    /// A multipart in base64, which RFC 2045 6.4 forbids: some readers decode it, some do not.
+    /// A multipart in base64 or quoted-printable, which RFC 2045 6.4 forbids: some readers decode it, some do not.
     #[error("the multipart whose header ends in line {line} is encoded")]
     EncodedMultipart {
         /// The line.

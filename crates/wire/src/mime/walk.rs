@@ -221,6 +221,8 @@ impl<'a> Walk<'a> {
         let message = self.message;
         let value = |span: &(usize, usize)| message.get(span.0..span.1).unwrap_or_default();
         let base64 = !header.encodings.0.is_empty() && header.encodings.0.iter().all(|s| is_base64(value(s)));
+        // RFC 2045 6.4: a multipart's encoding is "7bit", "8bit" or "binary", nothing else.
+        let encoded = header.encodings.0.iter().any(|s| is_encoded(value(s)));
         let line = self.line;
         let odd = [
             (header.types.0.len() > 1, MimeAmbiguity::TwoContentTypes { line }),
@@ -239,7 +241,7 @@ impl<'a> Walk<'a> {
             match read.kind {
                 Kind::Leaf | Kind::Partial => {}
                 Kind::Message => enters = true,
-                Kind::Multipart { digest } => self.open_multipart(read, digest, base64)?,
+                Kind::Multipart { digest } => self.open_multipart(read, digest, encoded)?,
             }
         }
         if enters && !base64 {
@@ -249,7 +251,12 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn open_multipart(&mut self, read: ContentType<'a>, digest: bool, base64: bool) -> Result<(), MimeFault> {
+    fn open_multipart(
+        &mut self,
+        read: ContentType<'a>,
+        digest: bool,
+        encoded: bool,
+    ) -> Result<(), MimeFault> {
         let line = self.line;
         let same = |frame: &Frame<'_>| frame.boundary.as_ref() == read.boundary.as_ref().map(|b| &b.text);
         let odd = [
@@ -257,12 +264,12 @@ impl<'a> Walk<'a> {
             (read.in_pieces, MimeAmbiguity::BoundaryInPieces { line }),
             (read.boundary.as_ref().is_some_and(|b| b.odd), MimeAmbiguity::BoundaryForm { line }),
             (
-                read.malformed && !read.boundary.as_ref().is_some_and(|b| b.odd),
+                read.malformed && read.boundary.as_ref().is_some_and(|b| !b.odd),
                 MimeAmbiguity::TypeForm { line },
             ),
             (read.boundary.is_some() && self.stack.iter().any(same), MimeAmbiguity::SameBoundary { line }),
             (read.boundary.is_none() && !read.in_pieces, MimeAmbiguity::NoBoundary { line }),
-            (base64, MimeAmbiguity::EncodedMultipart { line }),
+            (encoded, MimeAmbiguity::EncodedMultipart { line }),
         ];
         self.note(odd);
         match read.boundary {
@@ -323,6 +330,10 @@ impl Last {
 fn is_field(text: &[u8]) -> bool {
     let name = text.split(|b| *b == b':').next().unwrap_or_default();
     !name.is_empty() && name.len() < text.len() && name.iter().all(u8::is_ascii_graphic)
+}
+
+fn is_encoded(value: &[u8]) -> bool {
+    is_base64(value) || value.trim_ascii().eq_ignore_ascii_case(b"quoted-printable")
 }
 
 fn is_base64(value: &[u8]) -> bool {

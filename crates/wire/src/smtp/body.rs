@@ -116,7 +116,8 @@ impl Body {
     fn append(&mut self, octets: &[u8]) {
         let length = self.message.len().saturating_add(octets.len());
         if length > self.message.capacity() {
-            self.message.reserve_exact(room(length) - self.message.len());
+            let room = room(length, self.message_max).max(length);
+            self.message.reserve_exact(room.saturating_sub(self.message.len()));
         }
         self.message.extend_from_slice(octets);
     }
@@ -140,14 +141,22 @@ impl Body {
     }
 }
 
-/// How much room there is to be for a message of `length` octets: an eighth more than it needs, so
-/// that one under way takes little more memory than its octets.
-const fn room(length: usize) -> usize {
-    let more = length / 8;
-    length.saturating_add(if more < LEAST_ROOM { LEAST_ROOM } else { more })
+/// How much room to make for a message of `length` octets that has outgrown what it has. A small one
+/// gets a little more. A large one gets as much as it may need at most, at once: what is not written
+/// to is not in memory, while every move would have all of it there twice.
+const fn room(length: usize, message_max: usize) -> usize {
+    if length < SMALL {
+        let more = length / 8;
+        return length.saturating_add(if more < LEAST_ROOM { LEAST_ROOM } else { more });
+    }
+    let large = length.saturating_mul(2);
+    let large = if large < LARGE { LARGE } else { large };
+    if large < message_max { large } else { message_max }
 }
 
 const LEAST_ROOM: usize = 4096;
+const SMALL: usize = 1_048_576;
+const LARGE: usize = 67_108_864;
 
 /// Cuts before the first CR, LF or NUL.
 pub(super) fn split_at_special(input: &[u8]) -> (&[u8], &[u8]) {

@@ -96,8 +96,6 @@ fn a_whole_file_is_typed_as_it_is_read() {
     assert_eq!(
         file.warnings,
         [
-            "/etc/a.toml: `daily_cap` in [account.credential] is known but not built yet: it is accepted and has no \
-         effect",
             "/etc/a.toml: [account.domain.dkim] is known but not built yet: it is accepted and has no effect",
             "/etc/a.toml: [[account.protected]] is known but its gate is not built yet: it is accepted and has no \
          effect",
@@ -210,5 +208,52 @@ proptest! {
         if let Err(message) = parse(&text) {
             prop_assert!(message.lines().all(|line| line.starts_with("/etc/a.toml:")), "{}", message);
         }
+    }
+    #[test]
+    fn a_file_without_some_lines_is_read_alike_or_refused_by_line(
+        left_out in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let lines: Vec<&str> = WHOLE.lines().collect();
+        let left_out: Vec<usize> = left_out.iter().map(|index| index.index(lines.len())).collect();
+        let kept = lines.iter().enumerate().filter(|(at, _)| !left_out.contains(at)).map(|(_, line)| *line);
+        let kept: Vec<&str> = kept.collect();
+        let file = AccountsFile::parse(&kept.join("\n"), Path::new("/etc/a.toml"), true);
+        match file {
+            Ok(file) => {
+                let accounts = kept.iter().filter(|line| **line == "[[account]]").count();
+                prop_assert_eq!(file.accounts.len(), accounts);
+                let names = kept.iter().filter(|line| line.trim() == "[[account.domain]]").count();
+                prop_assert_eq!(file.accounts.iter().map(|account| account.domains.len()).sum::<usize>(), names);
+            }
+            Err(error) => {
+                let message = error.to_string();
+                prop_assert!(message.lines().all(|line| line.starts_with("/etc/a.toml:")), "{}", message);
+            }
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_by_its_line(
+        at in any::<prop::sample::Index>(),
+        cut in any::<prop::sample::Index>(),
+        letter in "[a-z]",
+    ) {
+        let keys: Vec<(usize, &str)> = WHOLE
+            .lines()
+            .enumerate()
+            .filter_map(|(at, line)| Some((at, line.trim().split_once(" = ")?.0)))
+            .collect();
+        let (line, key) = at.get(&keys);
+        let cut = cut.index(key.len());
+        let misspelt = format!("{}{letter}{}", &key[..cut], &key[cut + 1..]);
+        prop_assume!(misspelt != *key);
+        let texts = WHOLE.lines().enumerate().map(|(at, text)| {
+            if at == *line { text.replacen(key, &misspelt, 1) } else { text.to_owned() }
+        });
+        let text = texts.collect::<Vec<_>>().join("\n");
+        let error = AccountsFile::parse(&text, Path::new("/etc/a.toml"), true).unwrap_err().to_string();
+        let start = format!("/etc/a.toml:{}: unknown key `{misspelt}` in [[", line + 1);
+        let named = error.lines().any(|said| said.starts_with(&start) && said.ends_with(&format!("did you mean `{key}`?")));
+        prop_assert!(named, "{}\n{}", start, error);
     }
 }

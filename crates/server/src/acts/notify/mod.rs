@@ -119,6 +119,7 @@ impl Notifier {
         let reason = arguments.get("reason").and_then(serde_json::Value::as_str).unwrap_or("none given");
         let mut words = self.words(ruling);
         words.insert("reason", word(reason));
+        words.insert("what", word(&part_of(&arguments, account)));
         let text = fill(template, &words);
         self.notice(account, ruling, outbox::id_about(what, ruling.reference()), &text)
     }
@@ -220,6 +221,16 @@ impl Notifier {
     fn name(&self, ruling: &Ruling, id: &str) -> String {
         let name = self.keys.pseudonym("message-id", &format!("{} {id}", ruling.account()));
         name.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+}
+
+/// What a block is about: the account, or one login or domain of it.
+fn part_of(arguments: &serde_json::Value, account: &Account) -> String {
+    let text = |name: &str| arguments.get(name).and_then(serde_json::Value::as_str);
+    match (text("domain"), text("credential")) {
+        (Some(domain), _) => format!("Domain {domain} of account {}", account.id),
+        (None, Some(login)) => format!("Login {login} of account {}", account.id),
+        (None, None) => format!("Account {}", account.id),
     }
 }
 

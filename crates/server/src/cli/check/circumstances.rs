@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::super::assume::Assumptions;
 use super::super::exit::{Code, Failure};
-use super::{Bench, CheckMessage, MessageFile, warn};
+use super::{Asked, Bench, MessageFile, warn};
 use crate::accounts::file::AccountsFile;
 use crate::accounts::sidecar::{ReversePath, Sidecar};
 use crate::accounts::{Account, Directory};
@@ -39,7 +39,7 @@ pub(super) struct Circumstances {
 
 impl Circumstances {
     pub(super) async fn of(
-        asked: &CheckMessage,
+        asked: &Asked,
         path: &Path,
         message: &MessageFile,
         bench: &Bench,
@@ -137,7 +137,7 @@ fn sidecar(path: &Path) -> Result<Sidecar, Failure> {
     Ok(sidecar)
 }
 
-async fn directory(asked: &CheckMessage, sidecar: &Sidecar, bench: &Bench) -> Result<Directory, Failure> {
+async fn directory(asked: &Asked, sidecar: &Sidecar, bench: &Bench) -> Result<Directory, Failure> {
     if let Some(file) = &asked.accounts {
         let text = std::fs::read_to_string(file)
             .map_err(|e| Failure::usage(format!("accounts file `{}` cannot be read: {e}", file.display())))?;
@@ -156,11 +156,7 @@ async fn directory(asked: &CheckMessage, sidecar: &Sidecar, bench: &Bench) -> Re
     }
 }
 
-async fn account(
-    asked: &CheckMessage,
-    sidecar: &Sidecar,
-    directory: &Directory,
-) -> Result<Arc<Account>, Failure> {
+async fn account(asked: &Asked, sidecar: &Sidecar, directory: &Directory) -> Result<Arc<Account>, Failure> {
     let named = asked.account.clone().or_else(|| sidecar.account.as_ref().map(ToString::to_string));
     let id = match named {
         Some(text) => AccountId::parse(&text).map_err(Failure::usage)?,

@@ -1,6 +1,7 @@
-//! `check message`: judges messages from files. It needs no server and writes nothing.
+//! `check message` and `check corpus`: judge messages from files. They need no server and write nothing.
 
 mod circumstances;
+mod corpus;
 mod file;
 
 use std::net::IpAddr;
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+pub(super) use self::corpus::CheckCorpus;
 
 use self::circumstances::Circumstances;
 use self::file::MessageFile;
@@ -24,6 +27,16 @@ pub(super) struct CheckMessage {
     /// Message files; beside X.eml an optional X.toml says account, envelope and more
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    asked: Asked,
+    /// One JSON line a file
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is said of every file that is checked.
+#[derive(Debug, clap::Args)]
+struct Asked {
     /// The gate
     #[arg(long, default_value = "send", value_parser = ["send"])]
     gate: String,
@@ -58,21 +71,14 @@ pub(super) struct CheckMessage {
     /// The time to judge at (RFC 3339)
     #[arg(long)]
     now: Option<Timestamp>,
-    /// One JSON line a file
-    #[arg(long)]
-    json: bool,
 }
 
 impl CheckMessage {
     pub(super) async fn run(self, config: Option<&Path>) -> Result<Code, Failure> {
-        let loaded = load(config)?;
-        if self.trust_auth_results.is_some() {
-            talk("countersign: --trust-auth-results has no effect: the receive gate is not built yet");
-        }
-        let bench = Bench { judge: judge(&loaded.config)?, config: loaded.config };
+        let bench = Bench::set(&self.asked, config)?;
         let mut worst = Code::Ok;
         for path in &self.files {
-            let (line, code) = match self.judge(path, &bench).await {
+            let (line, code) = match self.asked.judge(path, &bench).await {
                 Ok((ruling, normalised, code)) => (told(path, Some(&ruling), normalised, None), code),
                 Err(failure) if self.files.len() == 1 => {
                     if self.json {
@@ -87,7 +93,9 @@ impl CheckMessage {
         }
         Ok(worst)
     }
+}
 
+impl Asked {
     async fn judge(&self, path: &Path, bench: &Bench) -> Result<(Value, bool, Code), Failure> {
         let message = MessageFile::read(path)?;
         let circumstances = Circumstances::of(self, path, &message, bench).await?;
@@ -101,6 +109,16 @@ impl CheckMessage {
 struct Bench {
     judge: Judge,
     config: crate::config::Config,
+}
+
+impl Bench {
+    fn set(asked: &Asked, config: Option<&Path>) -> Result<Self, Failure> {
+        let loaded = load(config)?;
+        if asked.trust_auth_results.is_some() {
+            talk("countersign: --trust-auth-results has no effect: the receive gate is not built yet");
+        }
+        Ok(Self { judge: judge(&loaded.config)?, config: loaded.config })
+    }
 }
 
 fn told(path: &Path, ruling: Option<&Value>, normalised: bool, error: Option<&str>) -> Value {
@@ -134,14 +152,17 @@ fn sentence(line: &Value) -> String {
 
 /// Of several files the worst decision counts; what could not be judged is worse than any.
 fn graver(one: Code, other: Code) -> Code {
-    let rank = |code: Code| match code {
+    if gravity(other) > gravity(one) { other } else { one }
+}
+
+const fn gravity(code: Code) -> u8 {
+    match code {
         Code::Ok => 0,
         Code::Ask => 1,
         Code::Hold => 2,
         Code::Refuse => 3,
         _ => 4,
-    };
-    if rank(other) > rank(one) { other } else { one }
+    }
 }
 
 /// A warning of a file, told beside its line.

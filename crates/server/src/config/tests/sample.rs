@@ -5,7 +5,7 @@ use super::*;
 const SAMPLE: &str = include_str!("../../../../../docs/reference/countersign.toml");
 
 /// The sample with every `#key` and `#[table]` set; prose has a space after its `#`.
-fn everything_set() -> String {
+pub(super) fn everything_set() -> String {
     let lines = SAMPLE.lines().map(|line| match line.strip_prefix('#') {
         Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest,
         _ => line,

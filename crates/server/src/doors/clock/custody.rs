@@ -35,8 +35,8 @@ impl Clockwork {
         let means = control.means_of(held, sealed).await;
         let reply = control.order(order, means).await.map_err(|problem| problem.detail())?;
         match &reply.ending {
-            Ending::Done | Ending::Owed => Ok(Done::Gone),
-            Ending::Stopped => {
+            Ending::Done => Ok(Done::Gone),
+            Ending::Stopped | Ending::Owed => {
                 Err(reply.ruling.reasons().first().map_or("not permitted", |cause| cause.code).to_owned())
             }
             Ending::Conflict => Err("somebody else acts on it".to_owned()),

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::control::Control;
 use crate::clock::draw_jitter;
+use crate::counts::{self, Day};
 use crate::store::StoreError;
 use crate::store::jobs::{self, Job};
 use crate::store::lease::{back_off, later};
@@ -34,8 +35,31 @@ enum Hand {
 }
 
 /// Does what is due until told to stop.
-pub async fn serve(clockwork: Clockwork, stop: watch::Receiver<bool>) {
-    tokio::join!(clockwork.turn(Hand::Jobs, stop.clone()), clockwork.turn(Hand::Post, stop.clone()));
+pub async fn serve(clockwork: watch::Receiver<Clockwork>, stop: watch::Receiver<bool>) {
+    tokio::join!(
+        turn(clockwork.clone(), Hand::Jobs, stop.clone()),
+        turn(clockwork.clone(), Hand::Post, stop.clone())
+    );
+}
+
+/// One hand, round by round, each with the settings that count then.
+async fn turn(clockwork: watch::Receiver<Clockwork>, hand: Hand, mut stop: watch::Receiver<bool>) {
+    let mut bell = clockwork.borrow().post.gate.bell.listen();
+    let mut stopping = stop.clone();
+    loop {
+        let now = clockwork.borrow().clone();
+        let done = tokio::select! {
+            done = now.half_round(hand) => done,
+            // What is under way has a while to end; what is cut off is taken up again.
+            () = long_after(&mut stopping) => return,
+        };
+        let rest = done.map_or_else(|error| after(&error), |next| now.until(next));
+        tokio::select! {
+            _ = stop.changed() => return,
+            () = bell.rung() => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
 }
 
 /// What became of a job.
@@ -59,33 +83,20 @@ impl Clockwork {
         Ok(())
     }
 
-    async fn turn(&self, hand: Hand, mut stop: watch::Receiver<bool>) {
-        let mut bell = self.post.gate.bell.listen();
-        let mut stopping = stop.clone();
-        loop {
-            let round = async {
-                match hand {
-                    Hand::Jobs => self.jobs().await,
-                    Hand::Post => self.post.round(&self.name).await,
-                }
-            };
-            let done = tokio::select! {
-                done = round => done,
-                // What is under way has a while to end; what is cut off is taken up again.
-                () = long_after(&mut stopping) => return,
-            };
-            let rest = done.map_or_else(|error| after(&error), |next| self.until(next));
-            tokio::select! {
-                _ = stop.changed() => return,
-                () = bell.rung() => {}
-                () = tokio::time::sleep(rest) => {}
-            }
+    async fn half_round(&self, hand: Hand) -> Result<Option<Timestamp>, StoreError> {
+        match hand {
+            Hand::Jobs => self.jobs().await,
+            Hand::Post => self.post.round(&self.name).await,
         }
     }
 
     /// Does the jobs that are due, and says when the next one is.
     async fn jobs(&self) -> Result<Option<Timestamp>, StoreError> {
         let store = &self.control.store;
+        let today = Day::of(self.control.clock.now());
+        if counts::has_before(store, today).await? {
+            store.change(&[counts::forget_before(today)]).await?;
+        }
         loop {
             let due = jobs::due(store, &self.name, self.control.clock.now(), AT_ONCE).await?;
             if due.is_empty() {

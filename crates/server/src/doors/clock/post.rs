@@ -89,6 +89,9 @@ impl Post {
         if account.blocked.is_some() {
             return Err(format!("the notice account `{id}` is blocked"));
         }
+        if !account.networks.is_empty() {
+            return Err(format!("the notice account `{id}` has `networks`, and its mail comes from none"));
+        }
         if !account.has_proved(from.domain()) {
             return Err(format!("the notice account `{id}` has not proved `{}`", from.domain()));
         }
@@ -176,8 +179,8 @@ impl Post {
 fn fate(reply: &Reply) -> Fate {
     let code = reply.ruling.reasons().first().map_or("no reason", |cause| cause.code).to_owned();
     match &reply.ending {
-        Ending::Done | Ending::Owed => Fate::Left,
-        Ending::Stopped => match (reply.ruling.binding(), reply.ruling.how()) {
+        Ending::Done => Fate::Left,
+        Ending::Stopped | Ending::Owed => match (reply.ruling.binding(), reply.ruling.how()) {
             (Decision::Refuse, _) => Fate::Never(code),
             // An operator's policy said so by name: it waits for a person, like everybody's.
             (Decision::Hold, Some(How::Custody)) => Fate::Left,

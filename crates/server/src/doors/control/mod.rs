@@ -9,6 +9,7 @@ mod rulings;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::extract::connect_info::Connected;
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
@@ -56,7 +57,11 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 }
 
 /// Serves until told to stop.
-pub async fn serve(listener: UnixListener, control: Control, mut stop: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: UnixListener,
+    control: watch::Receiver<Control>,
+    mut stop: watch::Receiver<bool>,
+) {
     let stopped = async move {
         // The sender is gone only when the process ends.
         let _ended = stop.changed().await;
@@ -67,7 +72,7 @@ pub async fn serve(listener: UnixListener, control: Control, mut stop: watch::Re
     }
 }
 
-fn routes(control: Control) -> Router {
+fn routes(control: watch::Receiver<Control>) -> Router {
     Router::new()
         .route("/v1/held", get(held::list))
         .route("/v1/held/{ref}", get(held::show))
@@ -80,7 +85,17 @@ fn routes(control: Control) -> Router {
         .route("/v1/accounts/{id}/unblock", post(accounts::unblock))
         .route("/v1/apply", post(accounts::apply))
         .route("/v1/modes", post(accounts::set_mode))
-        .with_state(control)
+        .with_state(Current(control))
+}
+
+/// The control of the configuration that counts now.
+#[derive(Clone)]
+struct Current(watch::Receiver<Control>);
+
+impl FromRef<Current> for Control {
+    fn from_ref(current: &Current) -> Self {
+        current.0.borrow().clone()
+    }
 }
 
 /// A command on its way to the gate.

@@ -78,6 +78,13 @@ impl Admission {
         self.crowd().remember(ip.to_canonical(), Instant::now());
     }
 
+    /// Other limits from now on.
+    pub(super) fn adopt(&self, most: Connections) {
+        let mut crowd = self.crowd();
+        crowd.most = most;
+        self.stress.sessions(crowd.all, most.all);
+    }
+
     fn crowd(&self) -> MutexGuard<'_, Crowd> {
         self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -49,6 +49,16 @@ impl Capacity {
     }
 }
 
+impl Capacity {
+    /// Other limits from now on. Nobody who stands is sent away, and nothing that is counted is forgotten.
+    pub fn adopt(&self, connections: Connections, bytes_in_flight: u64, guesses: MostGuesses) {
+        self.admission.adopt(connections);
+        self.budget.most.store(bytes_in_flight, Ordering::Relaxed);
+        self.budget.weigh();
+        self.guesses.adopt(guesses);
+    }
+}
+
 /// Whether so much is in use that newcomers have to wait: from eight tenths on, until it is less than seven.
 #[derive(Clone)]
 pub(super) struct Stress {
@@ -76,38 +86,43 @@ impl Stress {
     }
 
     pub(super) fn sessions(&self, standing: usize, most: usize) {
-        self.weigh(&self.sessions, standing as u64, most as u64);
+        self.weigh(&self.sessions, || standing as u64, most as u64);
     }
 
-    fn octets(&self, taken: u64, most: u64) {
-        self.weigh(&self.octets, taken, most);
+    fn octets(&self, taken: &AtomicU64, most: u64) {
+        self.weigh(&self.octets, || taken.load(Ordering::Relaxed), most);
     }
 
-    fn weigh(&self, cause: &watch::Sender<bool>, used: u64, most: u64) {
-        let tenths = used.saturating_mul(10) / most.max(1);
+    /// INVARIANT: what is in use is read under the lock of what is set by it, here and below: whoever is the
+    /// last to set it has seen the latest.
+    fn weigh(&self, cause: &watch::Sender<bool>, used: impl Fn() -> u64, most: u64) {
         let changed = cause.send_if_modified(|on| {
+            let tenths = used().saturating_mul(10) / most.max(1);
             let before = std::mem::replace(on, if *on { tenths >= 7 } else { tenths >= 8 });
             before != *on
         });
-        if changed {
+        if !changed {
+            return;
+        }
+        self.on.send_if_modified(|on| {
             let now = *self.sessions.borrow() || *self.octets.borrow();
-            let turned = self.on.send_if_modified(|on| std::mem::replace(on, now) != now);
-            self.gauge.set(if now { 1.0 } else { 0.0 });
-            if turned {
+            if *on != now {
                 tracing::warn!(
                     stress = now,
                     "newcomers {}",
                     if now { "have to wait" } else { "are welcome" }
                 );
+                self.gauge.set(if now { 1.0 } else { 0.0 });
             }
-        }
+            std::mem::replace(on, now) != now
+        });
     }
 }
 
 /// Octets that messages may take up together while they are received and judged.
 #[derive(Clone)]
 pub(super) struct Budget {
-    most: u64,
+    most: Arc<AtomicU64>,
     taken: Arc<AtomicU64>,
     stress: Stress,
     gauge: Gauge,
@@ -123,12 +138,12 @@ impl Budget {
     fn new(most: u64, stress: Stress) -> Self {
         let gauge = metrics::gauge!("countersign_bytes_in_flight");
         gauge.set(0.0);
-        Self { most, taken: Arc::default(), stress, gauge }
+        Self { most: Arc::new(AtomicU64::new(most)), taken: Arc::default(), stress, gauge }
     }
 
     /// Whether so many octets are free now.
     pub(super) fn has(&self, octets: u64) -> bool {
-        self.taken.load(Ordering::Relaxed).saturating_add(octets) <= self.most
+        self.taken.load(Ordering::Relaxed).saturating_add(octets) <= self.most.load(Ordering::Relaxed)
     }
 
     /// A share of nothing yet.
@@ -139,12 +154,16 @@ impl Budget {
     fn change(&self, by: impl Fn(u64) -> Option<u64>) -> bool {
         let changed = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, by).is_ok();
         if changed {
-            let taken = self.taken.load(Ordering::Relaxed);
-            self.stress.octets(taken, self.most);
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-            self.gauge.set(taken as f64);
+            self.weigh();
         }
         changed
+    }
+
+    fn weigh(&self) {
+        let taken = self.taken.load(Ordering::Relaxed);
+        self.stress.octets(&self.taken, self.most.load(Ordering::Relaxed));
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        self.gauge.set(taken as f64);
     }
 }
 
@@ -152,7 +171,7 @@ impl Share {
     /// Makes it so many octets, if there is room.
     pub(super) fn grow_to(&mut self, octets: u64) -> bool {
         let Some(more) = octets.checked_sub(self.taken).filter(|more| *more > 0) else { return true };
-        let most = self.budget.most;
+        let most = self.budget.most.load(Ordering::Relaxed);
         let grown = self.budget.change(|taken| taken.checked_add(more).filter(|whole| *whole <= most));
         if grown {
             self.taken = octets;
@@ -232,6 +251,28 @@ mod tests {
         assert!(stress.is_on(), "seven tenths are still taken");
         drop(one);
         assert!(!stress.is_on());
+    }
+
+    #[test]
+    fn other_limits_hold_for_what_is_under_way_too() {
+        let connections = |all| Connections { per_ip: 10, per_net: 10, all };
+        let guesses = |login| MostGuesses { login, net: 10, all: 10, window: Duration::from_secs(60) };
+        let capacity = Capacity::new(CapacitySettings {
+            connections: connections(100),
+            bytes_in_flight: 100,
+            guesses: guesses(2),
+            data_dir: PathBuf::from("/"),
+        });
+        let here = std::net::IpAddr::from([192, 0, 2, 1]);
+        let _place = capacity.admission.admit(here, false).unwrap();
+        let mut share = capacity.budget.share();
+        assert!(share.grow_to(60));
+        capacity.guesses.count("acme", here, Instant::now());
+
+        capacity.adopt(connections(1), 50, guesses(1));
+        assert!(capacity.admission.admit(here, true).is_err());
+        assert!(!share.grow_to(61) && !capacity.budget.has(1) && capacity.stress.is_on());
+        assert!(!capacity.guesses.may_try("acme", here, Instant::now()));
     }
 
     #[test]

@@ -36,8 +36,17 @@ pub(super) struct Peer {
     pub(super) ip: IpAddr,
     /// When the connection was made.
     pub(super) began: Instant,
+    /// The door of the configuration that counts now.
+    current: watch::Receiver<Arc<Door>>,
     /// Turns true when the server stops.
     pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Peer {
+    /// A peer that has connected just now.
+    pub(super) fn new(ip: IpAddr, current: watch::Receiver<Arc<Door>>, stop: watch::Receiver<bool>) -> Self {
+        Self { ip: ip.to_canonical(), began: Instant::now(), current, stop }
+    }
 }
 
 /// One connection's conversation.
@@ -248,6 +257,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     async fn mail(&mut self, mail: Mail) -> io::Result<Next> {
+        // A transaction is judged by one configuration, the one that counts when it begins.
+        self.door = Arc::clone(&self.peer.current.borrow());
         let Some(sending) = self.sending() else { return self.answer(&AUTH_FIRST).await };
         if let Some(reply) = self.short_of(mail.parameters.size) {
             self.session.advance(Event::TransactionEnded);

@@ -24,7 +24,7 @@ pub struct MostGuesses {
 /// The counters. A login that does not exist is counted like one that does.
 #[derive(Clone)]
 pub(super) struct Guesses {
-    most: MostGuesses,
+    most: Arc<Mutex<MostGuesses>>,
     failed: Arc<Mutex<HashMap<Key, Slots>>>,
     /// Logins are kept as keyed hashes: they cost the same, however long, and tell nothing.
     hasher: Arc<RandomState>,
@@ -47,25 +47,33 @@ struct Slots {
 
 impl Guesses {
     pub(super) fn new(most: MostGuesses) -> Self {
-        Self { most, failed: Arc::default(), hasher: Arc::default() }
+        Self { most: Arc::new(Mutex::new(most)), failed: Arc::default(), hasher: Arc::default() }
+    }
+
+    /// Other limits from now on. Another window makes what was counted older or younger than it is.
+    pub(super) fn adopt(&self, most: MostGuesses) {
+        *self.most.lock().unwrap_or_else(PoisonError::into_inner) = most;
+    }
+
+    fn most(&self) -> MostGuesses {
+        *self.most.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a sign-in may be looked at now.
     pub(super) fn may_try(&self, login: &str, ip: IpAddr, now: Instant) -> bool {
-        let keys = self.keys(login, ip);
+        let (keys, slot) = (self.keys(login, ip), self.slot());
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.iter()
-            .all(|(key, most)| failed.get_mut(key).is_none_or(|slots| slots.sum(now, self.slot()) < *most))
+        keys.iter().all(|(key, most)| failed.get_mut(key).is_none_or(|slots| slots.sum(now, slot) < *most))
     }
 
     /// Counts a failure.
     pub(super) fn count(&self, login: &str, ip: IpAddr, now: Instant) {
-        let slot = self.slot();
+        let (keys, slot) = (self.keys(login, ip), self.slot());
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed.len() >= MOST_KEYS {
             failed.retain(|_, slots| slots.sum(now, slot) > 0);
         }
-        for (key, _) in self.keys(login, ip) {
+        for (key, _) in keys {
             // A table that is full of fresh failures counts no new names; what it has, it goes on counting.
             if failed.len() < MOST_KEYS || failed.contains_key(&key) {
                 failed.entry(key).or_insert_with(|| Slots::new(now)).add(now, slot);
@@ -74,13 +82,13 @@ impl Guesses {
     }
 
     fn keys(&self, login: &str, ip: IpAddr) -> [(Key, u32); 3] {
-        let most = &self.most;
+        let most = self.most();
         let login = Key::Login(self.hasher.hash_one(login));
         [(Key::All, most.all), (Key::Net(network(ip)), most.net), (login, most.login)]
     }
 
     fn slot(&self) -> Duration {
-        (self.most.window / SLOTS_IN_WINDOW).max(Duration::from_millis(1))
+        (self.most().window / SLOTS_IN_WINDOW).max(Duration::from_millis(1))
     }
 }
 

@@ -26,7 +26,6 @@ use countersign_wire::smtp::session::Rules;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::secret::Verifier;
@@ -43,8 +42,8 @@ pub use letter::code_of;
 use admission::{Full, Place};
 use conversation::{Conversation, End, Peer};
 
-/// A listener: the parts that it uses, and its settings. A session keeps the door through which it came, so
-/// that another door with other settings can take its place at any time; what is counted is in `capacity`.
+/// A listener: the parts that it uses, and its settings. Another door with other settings can take its place
+/// at any time, and does for sessions that stand at their next transaction; what is counted is in `capacity`.
 pub struct Door {
     pub gate: Gate,
     pub directory: Directory,
@@ -93,17 +92,25 @@ pub enum RelayAccount {
 impl Door {
     /// Accepts connections until told to stop, then waits for those that stand: each ends at its next
     /// boundary between transactions.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    pub async fn serve(
+        current: watch::Receiver<Arc<Self>>,
+        listener: TcpListener,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut talks = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((socket, peer)) => match self.admit(peer.ip()) {
-                        Ok(place) => {
-                            talks.spawn(Arc::clone(&self).receive(socket, peer, place, stop.clone()));
+                    Ok((socket, address)) => {
+                        let door = Arc::clone(&current.borrow());
+                        match door.admit(address.ip()) {
+                            Ok(place) => {
+                                let peer = Peer::new(address.ip(), current.clone(), stop.clone());
+                                talks.spawn(door.receive(socket, peer, place));
+                            }
+                            Err(reply) => door.turn_away(socket, address, reply),
                         }
-                        Err(reply) => self.turn_away(socket, peer, reply),
-                    },
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -148,29 +155,18 @@ impl Door {
         }
     }
 
-    async fn receive(
-        self: Arc<Self>,
-        socket: TcpStream,
-        peer: SocketAddr,
-        _place: Place,
-        stop: watch::Receiver<bool>,
-    ) {
+    async fn receive(self: Arc<Self>, socket: TcpStream, peer: Peer, _place: Place) {
         metrics::gauge!("countersign_sessions").increment(1.0);
-        if let Err(error) = self.converse(socket, peer, stop).await {
-            tracing::debug!(%peer, %error, "a session ended early");
+        let ip = peer.ip;
+        if let Err(error) = self.converse(socket, peer).await {
+            tracing::debug!(%ip, %error, "a session ended early");
         }
         metrics::gauge!("countersign_sessions").decrement(1.0);
     }
 
-    async fn converse(
-        self: &Arc<Self>,
-        socket: TcpStream,
-        peer: SocketAddr,
-        stop: watch::Receiver<bool>,
-    ) -> std::io::Result<()> {
+    async fn converse(self: &Arc<Self>, socket: TcpStream, peer: Peer) -> std::io::Result<()> {
         socket.set_nodelay(true)?;
-        let (door, began) = (|| Arc::clone(self), Instant::now());
-        let peer = Peer { ip: peer.ip().to_canonical(), began, stop };
+        let door = || Arc::clone(self);
         let rules = self.rules(peer.ip).await;
         // A conversation is boxed: a connection costs the memory of the one that it is in.
         if self.settings.implicit_tls {

@@ -12,11 +12,11 @@ use super::{Connection, Incoming, closed, within};
 use crate::net::upstream::UpstreamError;
 
 impl Connection {
-    /// Sends the message with stuffed dots and its end mark, and reads the final reply. The
+    /// Sends the message, in pieces of whole lines, with stuffed dots and its end mark, and reads the final reply. The
     /// connection comes back only if both sides agree where the message ended.
     pub(in crate::net) async fn deliver(
         mut self,
-        message: &[u8],
+        message: &[&[u8]],
     ) -> Result<(Reply, Option<Self>), UpstreamError> {
         let (mut reader, mut writer) = split(&mut self.stream);
         let incoming = &mut self.incoming;
@@ -62,28 +62,43 @@ async fn last_word(incoming: &mut Incoming, reader: &mut (impl AsyncRead + Unpin
 
 async fn write_message(
     writer: &mut (impl AsyncWrite + Unpin),
-    message: &[u8],
+    message: &[&[u8]],
     time: Duration,
 ) -> Result<(), UpstreamError> {
-    let mut rest = message;
-    let mut block = Vec::with_capacity(message.len().min(BLOCK) + SLACK);
+    let (mut rest, mut pieces) = next_piece(message);
+    let mut block = Vec::new();
     loop {
         let (lines, tail) = whole_lines(rest);
+        let last = tail.is_empty() && next_piece(pieces).0.is_empty();
         block.clear();
         dot_stuff(lines, &mut block)?;
-        if !tail.is_empty() {
+        if !last {
             block.truncate(block.len().saturating_sub(END_MARK.len()));
         }
         // An error here leaves no doubt: the last octets of the end mark were not accepted.
         let written = async { writer.write_all(&block).await.map_err(closed) };
         within(time, "sending the message", written).await?;
-        if tail.is_empty() {
+        if last {
             break;
         }
         rest = tail;
+        if tail.is_empty() {
+            (rest, pieces) = next_piece(pieces);
+        }
     }
     let flushed = async { writer.flush().await.map_err(closed) };
     within(time, "sending the end of the message", flushed).await.map_err(in_doubt)
+}
+
+/// The first piece that is not empty, and those after it.
+fn next_piece<'a, 'b>(mut pieces: &'b [&'a [u8]]) -> (&'a [u8], &'b [&'a [u8]]) {
+    while let Some((first, others)) = pieces.split_first() {
+        if !first.is_empty() {
+            return (first, others);
+        }
+        pieces = others;
+    }
+    (&[], &[])
 }
 
 /// Cuts after the last line end of the first block, or after the first one beyond it.
@@ -107,7 +122,6 @@ fn in_doubt(error: UpstreamError) -> UpstreamError {
 }
 
 const BLOCK: usize = 65_536;
-const SLACK: usize = 1024;
 const END_MARK: &[u8] = b".\r\n";
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -119,8 +133,18 @@ mod tests {
 
     async fn written(message: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        write_message(&mut out, message, Duration::from_secs(5)).await.unwrap();
+        write_message(&mut out, &[message], Duration::from_secs(5)).await.unwrap();
         out
+    }
+
+    #[tokio::test]
+    async fn a_message_in_pieces_is_the_message_in_one() {
+        let (head, lines) = (b"Trace: 1\r\n".as_slice(), b".first\r\nmore\r\n".repeat(20_000));
+        for rest in [lines.as_slice(), b"", b".", b"no line end"] {
+            let mut out = Vec::new();
+            write_message(&mut out, &[b"", head, b"", rest], Duration::from_secs(5)).await.unwrap();
+            assert_eq!(out, written(&[head, rest].concat()).await);
+        }
     }
 
     #[tokio::test]

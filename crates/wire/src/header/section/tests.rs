@@ -107,3 +107,8 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_form_feed_beside_a_value_is_no_white_space() {
+    assert_eq!(unfold(b" \r\n\x0ca\x0b\t").as_ref(), b"\x0ca\x0b");
+}

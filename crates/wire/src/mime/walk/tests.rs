@@ -69,7 +69,8 @@ fn ambiguities_are_told() {
         ["boundary-in-pieces"]
     );
     assert_eq!(codes("Content-Type: multipart/mixed; boundary=\"a\"b\n\n"), ["boundary-form"]);
-    assert_eq!(codes("Content-Type: multipart/mixed; x boundary=a\n\n"), ["type-form"]);
+    assert_eq!(codes("Content-Type: multipart/mixed; x boundary=a\n\n"), ["no-boundary"]);
+    assert_eq!(codes("Content-Type: multipart/mixed; x boundary=a; boundary=b\n\n"), ["type-form"]);
     assert_eq!(codes("Content-Type: multipart; boundary=a\n\n"), ["type-form"]);
     let same = "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; boundary=a\n\n--a--\n";
     assert_eq!(codes(same), ["same-boundary"]);

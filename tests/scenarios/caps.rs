@@ -1,0 +1,146 @@
+//! Day caps: a login sends so many messages in a day, an account writes to so many new people, and no more,
+//! whoever asks at the same time.
+
+use sqlx::Row;
+use tokio::task::JoinSet;
+
+use crate::client::{Client, Reply, stuffed};
+use crate::clock::{Timed, open};
+use crate::world::{Plan, World, account, letter};
+
+#[tokio::test]
+async fn a_login_sends_no_more_in_a_day_than_it_may() {
+    let timed = Timed::of(capped("per_credential_day = 3")).await;
+    for _ in 0..3 {
+        assert_eq!(send(&mut timed.client("acme").await, &["bo@reader.example"]).await.code, 250);
+    }
+    let mut client = timed.client("acme").await;
+    let reply = send(&mut client, &["bo@reader.example"]).await;
+    assert_eq!(reply.code, 451, "{reply:?}");
+    assert!(reply.text().contains("4.7.1 This login has sent as many messages today"), "{reply:?}");
+    let reference = reply.reference().unwrap().to_owned();
+    let ruling = timed.world.recorded(&reference, "ruling").await["ruling"].clone();
+    assert_eq!(ruling["reasons"][0]["code"], "limit-credential-day");
+    let limits = ruling["evidence"].as_array().unwrap().iter().find(|e| e["kind"] == "limits").unwrap();
+    assert_eq!((&limits["value"]["sent_today"], &limits["value"]["credential_cap"]), (&3.into(), &3.into()));
+    let mut other = timed.client("globex").await;
+    let globex = other.send("news@globex.example", &letter("news@globex.example")).await;
+    assert_eq!(globex.code, 250, "another login has its own count: {globex:?}");
+    timed.pass(86_400).await;
+    assert_eq!(send(&mut client, &["bo@reader.example"]).await.code, 250, "tomorrow is another day");
+    timed.close().await.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
+#[tokio::test]
+async fn the_smaller_cap_wins() {
+    let mut plan = capped("per_credential_day = 3");
+    plan.accounts = plan.accounts.replace("login = \"acme\"\n", "login = \"acme\"\ndaily_cap = 1\n");
+    plan.accounts = plan.accounts.replace("login = \"globex\"\n", "login = \"globex\"\ndaily_cap = 900\n");
+    let world = World::of(plan).await;
+    let mut acme = world.client("acme").await;
+    assert_eq!(send(&mut acme, &["bo@reader.example"]).await.code, 250);
+    assert_eq!(send(&mut acme, &["bo@reader.example"]).await.code, 451);
+    let mut globex = world.client("globex").await;
+    for number in 0..4 {
+        let reply = send_as(&mut globex, "news@globex.example", &["bo@reader.example"]).await;
+        assert_eq!(reply.code, if number < 3 { 250 } else { 451 }, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_do_not_exceed_a_cap() {
+    let world = World::of(capped("per_credential_day = 5\nnew_recipients_day = 1000")).await;
+    let mut clients = Vec::new();
+    for _ in 0..16 {
+        clients.push(world.client("acme").await);
+    }
+    let mut sending = JoinSet::new();
+    for (number, mut client) in clients.into_iter().enumerate() {
+        sending.spawn(async move { send(&mut client, &[&format!("r{number}@reader.example")]).await.code });
+    }
+    let mut codes = sending.join_all().await;
+    codes.sort_unstable();
+    assert_eq!((&codes[..5], &codes[5..]), (&[250; 5][..], &[451; 11][..]));
+    assert_eq!(world.sink.taken(), 5);
+    world.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
+#[tokio::test]
+async fn an_account_writes_to_so_many_new_people_in_a_day() {
+    let timed = Timed::of(capped("new_recipients_day = 2")).await;
+    let mut client = timed.client("acme").await;
+    let (bo, cy, di) = ("bo@reader.example", "cy@reader.example", "di@reader.example");
+    let reply = send(&mut client, &[bo, cy, di]).await;
+    assert_eq!(reply.code, 451, "{reply:?}");
+    assert!(reply.text().contains("as many new recipients today"), "{reply:?}");
+    assert_eq!(send(&mut client, &[bo, cy]).await.code, 250);
+    assert_eq!(send(&mut client, &[di]).await.code, 451);
+    assert_eq!(send(&mut client, &[cy, "BO@reader.example"]).await.code, 250, "they are known by now");
+    timed.pass(86_400).await;
+    assert_eq!(send(&mut client, &[bo, di]).await.code, 250);
+    let file = std::fs::read(timed.world.path("data/countersign.db")).unwrap();
+    let log = std::fs::read(timed.world.path("data/countersign.db-wal")).unwrap();
+    let readable = [file, log].concat().windows(bo.len()).any(|octets| octets == bo.as_bytes());
+    assert!(!readable, "nobody reads an address in the store");
+    timed.close().await;
+}
+
+#[tokio::test]
+async fn observe_lets_pass_what_exceeds_a_cap_and_says_so() {
+    let mut plan = capped("per_credential_day = 1");
+    plan.send = "mode = \"observe\"".to_owned();
+    let world = World::of(plan).await;
+    let mut client = world.client("acme").await;
+    assert_eq!(send(&mut client, &["bo@reader.example"]).await.code, 250);
+    assert_eq!(send(&mut client, &["bo@reader.example"]).await.code, 250);
+    let trace = world.arrival(2).await.trace;
+    assert!(trace.contains("decision=hold; mode=observe"), "{trace}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_counted_waits() {
+    let world = World::of(capped("per_credential_day = 5")).await;
+    let mut client = world.client("acme").await;
+    assert_eq!(send(&mut client, &["bo@reader.example"]).await.code, 250);
+    let mut store = open(&world.path("data/countersign.db")).await;
+    sqlx::query("ALTER TABLE day_counts RENAME TO gone").execute(&mut store).await.unwrap();
+    let reply = send(&mut client, &["bo@reader.example"]).await;
+    assert_eq!(reply.code, 451, "{reply:?}");
+    assert!(reply.text().contains("cannot count now"), "{reply:?}");
+    sqlx::query("ALTER TABLE gone RENAME TO day_counts").execute(&mut store).await.unwrap();
+    assert_eq!(send(&mut client, &["bo@reader.example"]).await.code, 250);
+}
+
+#[tokio::test]
+async fn without_a_cap_nothing_is_counted() {
+    let world = World::usual().await;
+    assert_eq!(send(&mut world.client("acme").await, &["bo@reader.example"]).await.code, 250);
+    let mut store = open(&world.path("data/countersign.db")).await;
+    for table in ["SELECT COUNT(*) FROM day_counts", "SELECT COUNT(*) FROM known_recipients"] {
+        let rows: i64 = sqlx::query(table).fetch_one(&mut store).await.unwrap().get(0);
+        assert_eq!(rows, 0, "{table}");
+    }
+}
+
+fn capped(limits: &str) -> Plan {
+    let accounts =
+        format!("{}{}", account("acme", &["acme.example"]), account("globex", &["globex.example"]));
+    Plan { accounts, more: format!("[limits]\n{limits}\n"), ..Plan::default() }
+}
+
+async fn send(client: &mut Client, recipients: &[&str]) -> Reply {
+    send_as(client, "news@acme.example", recipients).await
+}
+
+/// A letter that is not one of before.
+async fn send_as(client: &mut Client, author: &str, recipients: &[&str]) -> Reply {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static LETTERS: AtomicU64 = AtomicU64::new(0);
+    let reply = client.envelope(author, recipients).await;
+    assert_eq!(reply.code, 354, "{reply:?}");
+    let mut message = letter(author);
+    message.extend(format!("number {}\r\n", LETTERS.fetch_add(1, Ordering::SeqCst)).bytes());
+    client.write(&stuffed(&message)).await;
+    client.hear().await
+}
