@@ -108,14 +108,34 @@ async fn held_mail_of_a_blocked_login_or_domain_is_not_released_and_not_deleted(
     assert_eq!(world.sink.taken(), 1);
 }
 
+/// From now on no file may grow; gives what was before.
+fn fill(world: &World) -> (Option<Pid>, Rlimit) {
+    let server = Pid::from_raw(world.ready()["pid"].as_i64().unwrap().try_into().unwrap());
+    let size = std::fs::metadata(world.path("data/countersign.db-wal")).unwrap().len();
+    let full = Rlimit { current: Some(size), maximum: None };
+    (server, prlimit(server, Resource::Fsize, full).unwrap())
+}
+
+#[tokio::test]
+async fn an_unblock_that_comes_right_after_an_owed_block_is_the_last_word() {
+    let mut world = World::usual().await;
+    assert_eq!(world.send("acme", SENDER, &letter(SENDER)).await.code, 250);
+    let (server, before) = fill(&world);
+    block(&world, &["acme"]).await;
+    prlimit(server, Resource::Fsize, before).unwrap();
+    world.cli(&["account", "unblock", "acme"]).await.expect_code(0);
+    world.restart().await;
+    let mail = world.client("acme").await.ask(&format!("MAIL FROM:<{SENDER}>")).await;
+    assert_eq!(mail.code, 250, "{mail:?}");
+    world.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
 #[tokio::test]
 async fn a_block_works_while_the_ledger_cannot_write_and_is_recorded_when_it_can() {
     let mut world = World::usual().await;
     let mut client = world.client("acme").await;
     assert_eq!(client.envelope(SENDER, &["bo@reader.example"]).await.code, 354);
-    let server = Pid::from_raw(world.ready()["pid"].as_i64().unwrap().try_into().unwrap());
-    let size = std::fs::metadata(world.path("data/countersign.db-wal")).unwrap().len();
-    let before = prlimit(server, Resource::Fsize, Rlimit { current: Some(size), maximum: None }).unwrap();
+    let (server, before) = fill(&world);
 
     let mut other = world.client("globex").await;
     let kept = other.send("a@globex.example", &letter("a@globex.example")).await;

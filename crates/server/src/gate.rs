@@ -1,55 +1,23 @@
 //! THE pipeline: `Request -> Dossier -> Ruling -> Recorded -> Reply`. Read this first.
 //! Doors bring requests; the table of gates is probes, policies and acts by action.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod judge;
 
-use countersign_core::dossier::Dossier;
-use countersign_core::evidence::Evidence;
-use countersign_core::policy::{self, Decision, HoldAs, How, Rules, Ruling, refuse_bytes};
+use std::sync::Arc;
+
+use countersign_core::policy::{Decision, How, Ruling, refuse_bytes};
 use countersign_core::reason::Reason;
 use countersign_core::request::{Action, Request};
-use metrics::{counter, histogram};
 use serde_json::Value;
 use tokio::sync::RwLock;
 
 use crate::accounts::Directory;
 use crate::acts::{self, Around, Means, Notifier, Outcome, Reply, Sealer};
-use crate::probes::{self, Case, Slow};
+use crate::probes::Case;
 use crate::store::{Bell, Ledger, RecordError, Write};
 use crate::transit::{Attempt, Passage, Transit};
 
-/// What rules: policies, and the probes that need the network. It changes nothing in the world.
-#[derive(Clone)]
-pub struct Judge {
-    pub rules: Arc<Rules>,
-    pub slow: Vec<Arc<dyn Slow>>,
-    pub hold: HoldAs,
-    /// One deadline for all slow probes of a message.
-    pub budget: Duration,
-}
-
-impl Judge {
-    /// Opens the dossier, gathers evidence, rules. A refusal on what needs no network is final: DNS is
-    /// then not asked. `assumed` is evidence that the caller brings along.
-    pub async fn rule(&self, case: &Case, assumed: Vec<Evidence>) -> Ruling {
-        let began = Instant::now();
-        if let Some((reason, detail)) = policy::exceeded(&case.request) {
-            return refuse_bytes(&case.request, reason, &detail, self.rules.digest());
-        }
-        let mut dossier = Dossier::open(case.request.clone());
-        assumed.into_iter().for_each(|evidence| dossier.add(evidence));
-        probes::QUICK.iter().filter_map(|probe| probe(case)).for_each(|evidence| dossier.add(evidence));
-
-        let mut ruling = self.rules.rule(&dossier, self.hold);
-        if ruling.decision() != Decision::Refuse && case.request.action() == Action::Send {
-            let open: Vec<_> = self.slow.iter().filter(|probe| !dossier.has(probe.kind())).cloned().collect();
-            probes::gather(&open, case, self.budget).await.into_iter().for_each(|e| dossier.add(e));
-            ruling = self.rules.rule(&dossier, self.hold);
-        }
-        ruling.costing(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX))
-    }
-}
+pub use judge::Judge;
 
 /// The gate: rules, records, acts.
 #[derive(Clone)]
@@ -141,7 +109,7 @@ impl Gate {
     }
 
     async fn carry_out(&self, request: Request, ruling: Ruling, means: Means, notices: Vec<Write>) -> Reply {
-        count(&ruling);
+        judge::count(&ruling);
         let attempt = self.attempt(&request, &ruling);
         let particulars = acts::particulars(&request, &means, &attempt);
         let rings = !notices.is_empty();
@@ -200,18 +168,6 @@ impl Gate {
             }
             RecordError::Full(_) => Reply::full(&ruling, error),
             _ => Reply::unrecorded(&ruling, error),
-        }
-    }
-}
-
-fn count(ruling: &Ruling) {
-    let reason = ruling.reasons().first().map_or("none", |cause| cause.code);
-    let labels = [("gate", ruling.gate().name()), ("decision", ruling.decision().word()), ("reason", reason)];
-    counter!("countersign_rulings_total", &labels).increment(1);
-    for evidence in ruling.evidence() {
-        if let Some(us) = evidence.value.get("cost_us").and_then(serde_json::Value::as_u64) {
-            let seconds = Duration::from_micros(us).as_secs_f64();
-            histogram!("countersign_probe_seconds", "kind" => evidence.kind.name()).record(seconds);
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::file::{AccountSpec, Scope};
 use super::pattern::Pattern;
-use super::target::{Blocked, Reach};
+use super::target::{Blocked, PLATFORM, Reach, Target};
 
 /// A customer of the platform.
 #[derive(Debug, Clone)]
@@ -155,6 +155,43 @@ impl Account {
     #[must_use]
     pub fn has_proved(&self, domain: &Domain) -> bool {
         self.covering(domain).is_some_and(|own| own.proved)
+    }
+
+    /// What is blocked of that which a message uses: the account, the login that brought it, a domain that it
+    /// names. The word is the detail of the finding and the first half of its reason.
+    #[must_use]
+    pub fn block_on(&self, login: &str, domains: &[&Domain]) -> Option<(&'static str, &Blocked)> {
+        let reaches = |reach: &Reach| match reach {
+            Reach::Account => Some("account"),
+            Reach::Credential(known) => (known == login).then_some("credential"),
+            Reach::Domain(known) => {
+                let used = domains.iter().any(|used| *used == known || used.is_subdomain_of(known));
+                used.then_some("domain")
+            }
+        };
+        let whole = self.blocked.as_ref().map(|blocked| ("account", blocked));
+        let part = || self.blocked_parts.iter().find_map(|(reach, blocked)| Some((reaches(reach)?, blocked)));
+        whole.or_else(part)
+    }
+
+    /// Whether a login of this account may not sign in.
+    #[must_use]
+    pub fn is_login_blocked(&self, login: &str) -> bool {
+        self.blocked_parts
+            .iter()
+            .any(|(reach, _)| matches!(reach, Reach::Credential(known) if known == login))
+    }
+
+    /// Puts a block on it that is not in the store yet.
+    pub(super) fn lay_over(&mut self, target: &Target, blocked: &Blocked) {
+        let is_everybody = target.account.as_str() == PLATFORM;
+        match &target.reach {
+            _ if target.account != self.id && !is_everybody => {}
+            Reach::Account => {
+                self.blocked.get_or_insert_with(|| blocked.clone());
+            }
+            part => self.blocked_parts.push((part.clone(), blocked.clone())),
+        }
     }
 
     /// The mode of the account alone, if it has one.

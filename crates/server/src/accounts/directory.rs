@@ -82,7 +82,10 @@ impl Directory {
 
     /// Stops a target at once, in this process; the rows come with the ruling.
     pub fn stop(&self, target: Target, blocked: Blocked) {
-        self.stopped().push((target, blocked));
+        let mut stopped = self.stopped();
+        stopped.retain(|(known, _)| *known != target);
+        stopped.push((target, blocked));
+        drop(stopped);
         self.forget();
     }
 
@@ -93,7 +96,7 @@ impl Directory {
     }
 
     fn lay_over(&self, account: &mut Account) {
-        self.stopped().iter().for_each(|(target, blocked)| target.lay_over(blocked, account));
+        self.stopped().iter().for_each(|(target, blocked)| account.lay_over(target, blocked));
     }
 
     /// The credential of a login, if there is one.

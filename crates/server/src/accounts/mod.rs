@@ -12,5 +12,5 @@ mod target;
 
 pub use account::{Account, Credential, OwnedDomain, within};
 pub use directory::{Directory, DirectoryError};
-pub use rows::{passed_spf, plan_apply, set_account_mode, set_gate_mode, taken_login};
+pub use rows::{block, passed_spf, plan_apply, set_account_mode, set_gate_mode, taken_login, unblock};
 pub use target::{Blocked, PLATFORM, Reach, Target};

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use super::account::{Account, Credential, OwnedDomain};
 use super::file::{AccountSpec, AccountsFile, CredentialKind, Scope};
 use super::pattern::Pattern;
-use super::target::{Blocked, PLATFORM, Reach};
+use super::target::{Blocked, PLATFORM, Reach, Target};
 use crate::store::{Store, StoreError, Value, Write};
 
 /// An account with its domains.
@@ -234,38 +234,49 @@ fn upsert_credential(account: &AccountSpec, spec: &super::file::CredentialSpec, 
     )
 }
 
-/// Stops an account.
-pub(super) fn block(id: &AccountId, blocked: &Blocked) -> Write {
-    let set = "UPDATE accounts SET blocked_reason = $2, blocked_at = $3 WHERE account_id = $1";
-    let values = vec![Value::text(id.as_str()), Value::text(&blocked.reason), Value::time(blocked.at)];
-    Write::new(set, values)
+/// The rows that change when a target is blocked. They change nothing else, so that they can be written late.
+#[must_use]
+pub fn block(target: &Target, blocked: &Blocked) -> Vec<Write> {
+    let id = Value::text(target.account.as_str());
+    let (reason, at) = (Value::text(&blocked.reason), Value::time(blocked.at));
+    let row = match part(&target.reach) {
+        None => {
+            let set = "UPDATE accounts SET blocked_reason = $2, blocked_at = $3 WHERE account_id = $1";
+            Write::new(set, vec![id, reason, at])
+        }
+        Some((scope, subject)) => Write::new(
+            "INSERT INTO blocks (account_id, scope, subject, reason, at_us) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (account_id, scope, subject) DO UPDATE SET reason = $4, at_us = $5",
+            vec![id, Value::text(scope), Value::text(subject), reason, at],
+        ),
+    };
+    vec![row, changed()]
 }
 
-/// Lets an account act again.
-pub(super) fn unblock(id: &AccountId) -> Write {
-    let set = "UPDATE accounts SET blocked_reason = NULL, blocked_at = NULL WHERE account_id = $1";
-    Write::new(set, vec![Value::text(id.as_str())])
+/// The rows that change when a target may act again.
+#[must_use]
+pub fn unblock(target: &Target) -> Vec<Write> {
+    let id = Value::text(target.account.as_str());
+    let row = match part(&target.reach) {
+        None => {
+            let set = "UPDATE accounts SET blocked_reason = NULL, blocked_at = NULL WHERE account_id = $1";
+            Write::new(set, vec![id])
+        }
+        Some((scope, subject)) => {
+            let gone = "DELETE FROM blocks WHERE account_id = $1 AND scope = $2 AND subject = $3";
+            Write::new(gone, vec![id, Value::text(scope), Value::text(subject)])
+        }
+    };
+    vec![row, changed()]
 }
 
-/// Stops a credential or a domain of an account.
-pub(super) fn block_part(id: &AccountId, scope: &str, subject: &str, blocked: &Blocked) -> Write {
-    Write::new(
-        "INSERT INTO blocks (account_id, scope, subject, reason, at_us) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (account_id, scope, subject) DO UPDATE SET reason = $4, at_us = $5",
-        vec![
-            Value::text(id.as_str()),
-            Value::text(scope),
-            Value::text(subject),
-            Value::text(&blocked.reason),
-            Value::time(blocked.at),
-        ],
-    )
-}
-
-/// Lets it act again.
-pub(super) fn unblock_part(id: &AccountId, scope: &str, subject: &str) -> Write {
-    let gone = "DELETE FROM blocks WHERE account_id = $1 AND scope = $2 AND subject = $3";
-    Write::new(gone, [id.as_str(), scope, subject].map(Value::text).to_vec())
+/// What of an account a block reaches, if not all of it.
+fn part(reach: &Reach) -> Option<(&'static str, &str)> {
+    match reach {
+        Reach::Account => None,
+        Reach::Domain(domain) => Some(("domain", domain.as_str())),
+        Reach::Credential(login) => Some(("credential", login)),
+    }
 }
 
 /// Sets the mode of an account; it wins over what `apply` says.

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::accounts::{Blocked, Directory, Reach, Target};
+use crate::accounts::{self, Blocked, Directory, Reach, Target};
 use crate::acts::{Ending, Reply, command};
 use crate::custody;
 use crate::store::lease::later;
@@ -21,8 +21,8 @@ pub struct Change {
 
 pub(super) fn plan(change: &Change) -> Vec<Write> {
     match &change.blocked {
-        Some(blocked) => change.target.block(blocked),
-        None => change.target.unblock().into_iter().chain(kept(change)).collect(),
+        Some(blocked) => accounts::block(&change.target, blocked),
+        None => accounts::unblock(&change.target).into_iter().chain(kept(change)).collect(),
     }
 }
 

@@ -58,22 +58,24 @@ impl Committer {
     }
 
     async fn commit(&mut self, waiting: Vec<Waiting>) {
-        let (mut drafts, answers): (Vec<Draft>, Vec<_>) =
+        let (live, answers): (Vec<Draft>, Vec<_>) =
             waiting.into_iter().map(|waiting| (waiting.draft, waiting.answer)).unzip();
-        // While the store may be down, live rulings do not wait for what is owed.
-        let paying = match self.unsure && !drafts.is_empty() {
-            true => Vec::new(),
-            false => self.pay(&mut drafts).await,
+        // While the store may be down, live rulings do not wait for what is owed; but the rows of a block that
+        // is owed go before those of the unblock that may be among them.
+        let (paying, mut drafts) = match self.unsure && !live.is_empty() && !self.debts.have_writes() {
+            true => (Vec::new(), Vec::new()),
+            false => self.pay(BATCH.saturating_sub(live.len())).await,
         };
+        drafts.extend(live);
         if drafts.is_empty() {
             return;
         }
         match self.append(&drafts).await {
             Ok(mut results) => {
-                let paid = results.split_off(answers.len());
-                self.settle(&paying, paid);
+                let live = results.split_off(paying.len());
+                self.settle(&paying, results);
                 // Whoever went away meanwhile has a record all the same.
-                answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result)));
+                answers.into_iter().zip(live).for_each(|(answer, result)| drop(answer.send(result)));
             }
             Err(error) => {
                 tracing::error!(entries = drafts.len(), %error, "the ledger cannot write");
@@ -114,10 +116,10 @@ impl Committer {
         }
     }
 
-    /// Adds what is owed to the drafts and says which numbers that were.
-    async fn pay(&mut self, drafts: &mut Vec<Draft>) -> Vec<u64> {
-        let mut numbers = Vec::new();
-        for debt in self.debts.oldest(BATCH.saturating_sub(drafts.len()).min(BATCH_OWED)) {
+    /// What is owed, at most so many of it: the numbers and the drafts.
+    async fn pay(&mut self, most: usize) -> (Vec<u64>, Vec<Draft>) {
+        let (mut numbers, mut drafts) = (Vec::new(), Vec::new());
+        for debt in self.debts.oldest(most.min(BATCH_OWED)) {
             match Draft::ruling(&self.keys, &debt.ruling, debt.extra, true).await {
                 Ok(draft) => {
                     drafts.push(Draft { writes: debt.writes, ..draft });
@@ -130,7 +132,7 @@ impl Committer {
             }
         }
         self.stuck = numbers.is_empty() && self.debts.count() > 0;
-        numbers
+        (numbers, drafts)
     }
 
     /// What was recorded already is no longer owed either: its first commit was durable after all.

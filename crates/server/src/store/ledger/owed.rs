@@ -56,6 +56,11 @@ impl Debts {
         self.state().queue.len()
     }
 
+    /// Whether rows are owed too: those of blocks.
+    pub(super) fn have_writes(&self) -> bool {
+        self.state().queue.iter().any(|debt| !debt.writes.is_empty())
+    }
+
     /// How many found no room.
     pub(super) fn forgotten(&self) -> u64 {
         self.state().forgotten
