@@ -4,6 +4,7 @@ A case is a name and a function that returns a dict of figures; `wrong` in it, a
 """
 
 import json
+import signal
 import sys
 import time
 import traceback
@@ -17,7 +18,9 @@ class Cases:
     """The cases of one run. `log` has a JSON line for each finished one; those are not run again."""
 
     def __init__(self, log, again=False):
-        self.log, self.began = log, time.monotonic()
+        self.log = log
+        # Ended from outside, it still ends what it started.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if again:
             self.log.unlink(missing_ok=True)
