@@ -55,8 +55,9 @@ pub fn own_server_config(data_dir: &Path, host: &str) -> Result<ServerConfig, Tl
     let (key, certificate) = (data_dir.join("tls-key.pem"), data_dir.join("tls-cert.pem"));
     match (key.exists(), certificate.exists()) {
         (true, true) => {}
-        (false, false) => make_certificate(&key, &certificate, host)?,
-        _ => return Err(TlsError::HalfPair { key, certificate }),
+        // The key is written last: without it the making was cut off, and the certificate is worth nothing.
+        (false, _) => make_certificate(&key, &certificate, host)?,
+        (true, false) => return Err(TlsError::HalfPair { key, certificate }),
     }
     server_config(&certificate, &key)
 }
@@ -120,7 +121,7 @@ fn make_certificate(key_file: &Path, certificate_file: &Path, host: &str) -> Res
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, host);
     let certificate = params.self_signed(&key).map_err(unmade)?;
-    // The key last: a certificate without its key is seen as the half it is, and no key is lost.
+    // The key last: a certificate without its key is known for a making that was cut off, and no key is lost.
     write_new(certificate_file, certificate.pem().as_bytes(), 0o644)?;
     write_new(key_file, key.serialize_pem().as_bytes(), 0o600)
 }
@@ -226,6 +227,15 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
     }
 
+    #[test]
+    fn a_making_that_was_cut_off_before_the_key_is_made_up_for() {
+        let data = tempfile::tempdir().unwrap();
+        own_server_config(data.path(), "gate.example").unwrap();
+        fs::remove_file(data.path().join("tls-key.pem")).unwrap();
+        own_server_config(data.path(), "gate.example").unwrap();
+        assert!(data.path().join("tls-key.pem").exists());
+    }
+
     #[tokio::test]
     async fn unverified_takes_any_certificate_and_the_system_roots_do_not() {
         let data = tempfile::tempdir().unwrap();
@@ -249,7 +259,7 @@ mod tests {
         own_server_config(data.path(), "gate.example").unwrap();
         let missing = server_config(&data.path().join("tls-cert.pem"), &key).unwrap_err().to_string();
         assert!(missing.contains("k.pem"), "{missing}");
-        fs::remove_file(data.path().join("tls-key.pem")).unwrap();
+        fs::remove_file(data.path().join("tls-cert.pem")).unwrap();
         let half = own_server_config(data.path(), "gate.example").unwrap_err().to_string();
         assert!(half.contains("tls-key.pem"), "{half}");
     }

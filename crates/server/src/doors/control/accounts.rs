@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
 use countersign_core::address::Domain;
 use countersign_core::ids::AccountId;
@@ -145,9 +146,12 @@ pub(super) async fn unblock(
     State(control): State<Control>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
-    block: Option<Json<Block>>,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let Json(block) = block.unwrap_or_default();
+    let block = match body.is_empty() {
+        true => Block::default(),
+        false => serde_json::from_slice(&body).map_err(|e| Problem::bad_request(&e.to_string()))?,
+    };
     let target = control.target(&id, &block).await?;
     control.change(peer, target, None).await
 }

@@ -52,8 +52,16 @@ impl Door {
         }
         match &checked {
             Ok(_) => self.capacity.admission.remember(ip),
-            Err(SignInError::Directory(_)) => {}
-            Err(_) => guesses.count(credentials.login(), ip, Instant::now()),
+            // Who has the right secret has not guessed.
+            Err(
+                SignInError::Directory(_)
+                | SignInError::Network
+                | SignInError::Expired
+                | SignInError::Blocked,
+            ) => {}
+            Err(SignInError::Wrong | SignInError::TooMany) => {
+                guesses.count(credentials.login(), ip, Instant::now())
+            }
         }
         checked
     }
