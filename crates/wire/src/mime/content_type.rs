@@ -44,12 +44,13 @@ impl<'a> ContentType<'a> {
     pub(super) fn read(value: &'a [u8]) -> Self {
         let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
         let (kind, parameters) = value.split_at_checked(end).unwrap_or((value, &[]));
+        let malformed = !is_type(kind);
         let mut found = Self {
-            kind: Kind::read(kind),
+            kind: if malformed { Kind::guess(kind, value) } else { Kind::read(kind) },
             boundary: None,
             two_boundaries: false,
             in_pieces: false,
-            malformed: !is_type(kind),
+            malformed,
             two_charsets: false,
         };
         let mut charset: Option<Boundary<'_>> = None;
@@ -73,6 +74,14 @@ impl<'a> ContentType<'a> {
 }
 
 impl Kind {
+    /// What is no type may be a multipart to a reader that finds the word anywhere in the value.
+    fn guess(kind: &[u8], value: &[u8]) -> Self {
+        match value.windows(9).any(|part| part.eq_ignore_ascii_case(b"multipart")) {
+            true => Self::Multipart { digest: false },
+            false => Self::read(kind),
+        }
+    }
+
     fn read(value: &[u8]) -> Self {
         let name = without_comments(value);
         // `multipart` and `"multipart/mixed` are no types, and some readers follow their boundary all the same.
@@ -228,6 +237,7 @@ mod tests {
             "multipart/mixed; boundary=\"b\"(",
             "multipart; boundary=b",
             "\"multipart/mixed; boundary=b",
+            "x y; z=\"multipart/mixed; boundary=b",
         ] {
             assert!(malformed(value), "{value}");
             let kind = ContentType::read(value.as_bytes()).kind;
