@@ -10,6 +10,7 @@ use countersign_core::reason::Reason;
 use countersign_core::request::{Action, Request};
 use serde_json::Value;
 use tokio::sync::RwLock;
+use tokio::task::JoinError;
 
 use crate::accounts::Directory;
 use crate::acts::{self, Around, Means, Notifier, Outcome, Reply, Sealer};
@@ -71,6 +72,22 @@ impl Gate {
         }
         let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
         self.carry_out(case.request, ruling, means, notices).await
+    }
+
+    /// Works in a task of its own: it goes on when nobody waits for it any more, and `settled` waits for its end.
+    ///
+    /// # Errors
+    /// When the task was ended.
+    pub async fn apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let turn = Arc::clone(&self.settling).try_read_owned();
+        let apart = tokio::spawn(async move {
+            let _turn = turn;
+            work.await
+        });
+        apart.await
     }
 
     /// The way of a request that the wire refuses: the catalogue rules, the ledger records.

@@ -14,20 +14,20 @@ use serde_json::{Value, json};
 
 use super::{Control, Order, Peer, Problem, answer};
 use crate::acts::{Means, Sealer};
-use crate::custody::{self, Held, HeldMail};
+use crate::custody::{self, Held, HeldMail, Which};
 
 #[derive(Deserialize)]
-pub(super) struct Which {
+pub(super) struct Asked {
     #[serde(default)]
     all: bool,
 }
 
 pub(super) async fn list(
     State(control): State<Control>,
-    Query(which): Query<Which>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let state = (!which.all).then_some(custody::State::Held);
-    let held = custody::list(&control.store, state, MOST).await.map_err(Problem::of)?;
+    let which = if asked.all { Which::All } else { Which::Open };
+    let held = custody::list(&control.store, which, MOST).await.map_err(Problem::of)?;
     Ok(Json(json!({ "held": held })))
 }
 
