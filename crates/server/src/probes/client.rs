@@ -3,14 +3,18 @@
 use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::evidence::{Evidence, Finding, Kind, Strength, Why};
 use countersign_core::message::Sender;
+use countersign_core::request::Submission;
 
 use super::Case;
-use crate::accounts::within;
+use crate::accounts::{Account, Blocked, within};
 
 /// Whether the account may act, with this credential and as these domains.
 pub(super) fn standing(case: &Case) -> Option<Evidence> {
-    let login = case.submission().map_or("", |submission| submission.credential.as_str());
-    let evidence = match case.account.block_on(login, &domains(case)) {
+    let block = match case.submission() {
+        Some(submission) => block_on(&case.account, submission),
+        None => case.account.block_on("", &[]),
+    };
+    let evidence = match block {
         None => Evidence::new(Kind::Standing, Finding::Pass, "account", case.at()),
         Some((what, blocked)) => Evidence::new(Kind::Standing, Finding::Fail, "account", case.at())
             .detail(detail(what))
@@ -18,6 +22,12 @@ pub(super) fn standing(case: &Case) -> Option<Evidence> {
             .with("since", blocked.at.to_string()),
     };
     Some(evidence.strength(Strength::Observed))
+}
+
+/// What of this message is blocked: its account, its login, or a domain that it is sent as.
+#[must_use]
+pub fn block_on<'a>(account: &'a Account, submission: &Submission) -> Option<(&'static str, &'a Blocked)> {
+    account.block_on(&submission.credential, &domains(submission))
 }
 
 fn detail(what: &'static str) -> &'static str {
@@ -29,8 +39,7 @@ fn detail(what: &'static str) -> &'static str {
 }
 
 /// Every domain that the message is sent as.
-fn domains(case: &Case) -> Vec<&Domain> {
-    let Some(submission) = case.submission() else { return vec![] };
+fn domains(submission: &Submission) -> Vec<&Domain> {
     let from = submission.message.from().ok().map(|mailbox| mailbox.address.domain());
     let sender = match submission.message.sender() {
         Sender::One(mailbox) => Some(mailbox.address.domain()),

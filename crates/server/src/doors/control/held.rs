@@ -98,13 +98,18 @@ async fn find(control: &Control, reference: &str) -> Result<(Held, Option<Vec<u8
 
 async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<Box<Submission>, Problem> {
     let mail = unseal(control, held, sealed).await?;
-    Ok(Box::new(Submission {
+    Ok(Box::new(submission(mail)))
+}
+
+/// Held mail as it was submitted.
+pub(in crate::doors) fn submission(mail: HeldMail) -> Submission {
+    Submission {
         credential: mail.credential,
         client: Client::default(),
         envelope: mail.envelope,
         // It was within the limits when it came; they may have changed since.
         message: Arc::new(Message::read(Bytes::from(mail.bytes), &Limits::default())),
-    }))
+    }
 }
 
 async fn unseal(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<HeldMail, Problem> {

@@ -140,6 +140,8 @@ impl Control {
             if is_rows {
                 directory.forget();
             }
+            // What stood in the way of the clock may be gone.
+            gate.bell.ring();
             reply
         });
         done.await.map_err(Problem::of)
