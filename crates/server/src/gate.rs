@@ -71,7 +71,17 @@ impl Gate {
             ruling = self.judge.rule(&case, vec![]).await;
         }
         let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
-        self.carry_out(case.request, ruling, means, notices).await
+        match self.carry_out(&case.request, ruling, means, notices).await {
+            Ok(reply) => reply,
+            // Another message reached the cap first: this one is judged once more, by what is left of it.
+            Err((_, means)) if case.request.action() == Action::Send => {
+                let ruling = self.judge.rule(&case, vec![]).await;
+                let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
+                let again = self.carry_out(&case.request, ruling, means, notices).await;
+                again.unwrap_or_else(|(ruling, _)| Reply::conflict(&ruling))
+            }
+            Err((ruling, _)) => Reply::conflict(&ruling),
+        }
     }
 
     /// Works in a task of its own: it goes on when nobody waits for it any more, and `settled` waits for its end.
@@ -99,7 +109,8 @@ impl Gate {
         means: Means,
     ) -> Reply {
         let ruling = refuse_bytes(&request, reason, detail, self.judge.rules.digest());
-        self.carry_out(request, ruling, means, vec![]).await
+        let refused = self.carry_out(&request, ruling, means, vec![]).await;
+        refused.unwrap_or_else(|(ruling, _)| Reply::conflict(&ruling))
     }
 
     /// Records what became of an allowed message, after the peer has heard it.
@@ -125,12 +136,19 @@ impl Gate {
         let _all = self.settling.write().await;
     }
 
-    async fn carry_out(&self, request: Request, ruling: Ruling, means: Means, notices: Vec<Write>) -> Reply {
+    /// Gives ruling and means back when another request changed first what this one would change.
+    async fn carry_out(
+        &self,
+        request: &Request,
+        ruling: Ruling,
+        means: Means,
+        notices: Vec<Write>,
+    ) -> Result<Reply, (Ruling, Means)> {
         judge::count(&ruling);
-        let attempt = self.attempt(&request, &ruling);
-        let particulars = acts::particulars(&request, &means, &attempt);
+        let attempt = self.attempt(request, &ruling);
+        let particulars = acts::particulars(request, &means, &attempt);
         let rings = !notices.is_empty();
-        let recorded = match acts::plan(&request, &ruling, &means, &self.sealer, &attempt).await {
+        let recorded = match acts::plan(request, &ruling, &means, &self.sealer, &attempt).await {
             Ok(mut writes) => {
                 writes.extend(notices.iter().cloned());
                 self.ledger.record(ruling.clone(), particulars.clone(), writes).await
@@ -144,11 +162,14 @@ impl Gate {
                 }
                 let hostname = &self.notifier.hostname;
                 let around = Around { ledger: &self.ledger, transit: &self.transit, hostname, attempt };
-                acts::perform(recorded, &request, means, around).await
+                Ok(acts::perform(recorded, request, means, around).await)
             }
             Err(error) => {
                 self.transit.undo(&attempt, request.at);
-                self.unrecorded(&request, ruling, particulars, means, notices, &error)
+                match error {
+                    RecordError::Conflict => Err((ruling, means)),
+                    _ => Ok(self.unrecorded(request, ruling, particulars, means, notices, &error)),
+                }
             }
         }
     }
@@ -177,7 +198,6 @@ impl Gate {
         error: &RecordError,
     ) -> Reply {
         match error {
-            RecordError::Conflict => Reply::conflict(&ruling),
             _ if acts::may_be_owed(&ruling) => {
                 tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
                 let writes = acts::owed(&means).into_iter().chain(notices).collect();
