@@ -52,6 +52,23 @@ async fn a_refusal_of_held_mail_is_reported_to_the_owner_and_the_sender() {
 }
 
 #[tokio::test]
+async fn a_report_of_mail_in_doubt_does_not_say_that_it_was_not_sent() {
+    let mut world = World::without_server(plan()).await;
+    with_post(&world);
+    world.start().await;
+    let reply = world.send("acme", "owner@acme.example", &letter(&format!("a@{KEPT}"))).await;
+    let reference = reply.reference().unwrap().to_owned();
+    world.sink.once(On::End, Act::KeepThenClose);
+    world.cli(&["held", "release", &reference]).await.expect_code(4);
+    assert_eq!(world.outcome(&reference).await["result"], "in-doubt");
+    world.cli(&["held", "refuse", &reference]).await.expect_code(0);
+    let report = text(&world.arrival(2).await.envelope);
+    assert!(report.contains("Subject: Perhaps undelivered: held mail was refused"), "{report}");
+    assert!(report.contains("it may have been delivered all the same"), "{report}");
+    assert!(!report.contains("not sent"), "{report}");
+}
+
+#[tokio::test]
 async fn the_owner_hears_of_a_block_and_of_its_end() {
     let mut world = World::without_server(plan()).await;
     with_post(&world);

@@ -172,6 +172,9 @@ impl Notifier {
         words.insert("held_at", held.at.to_string());
         words.insert("recipients", list(mail.envelope.recipients.iter().map(ToString::to_string)));
         words.insert("reasons", list(held.reasons.iter().map(|code| because(code))));
+        let (delivered, sent) = if held.in_doubt { IN_DOUBT } else { UNDELIVERED };
+        words.insert("delivered", delivered.to_owned());
+        words.insert("sent", sent.to_owned());
         let text = fill(template, &words);
         let report = Report {
             hostname: self.hostname.as_str(),
@@ -266,6 +269,14 @@ fn list(items: impl Iterator<Item = String>) -> String {
     items.map(|item| format!("    {}\n", word(&item))).collect()
 }
 
+/// What a report says of mail that never left.
+const UNDELIVERED: (&str, &str) = ("Undelivered", "It was not sent to:");
+/// And of mail whose release was interrupted. RFC 3464 2.3.3 has no word for it: "failed" is what we know of
+/// our own part, and the text says the rest.
+const IN_DOUBT: (&str, &str) = (
+    "Perhaps undelivered",
+    "An attempt to\nrelease it was interrupted: it may have been delivered all the same. It was for:",
+);
 /// So many networks an account's owner hears of in a day.
 const MOST_NETWORKS: u32 = 20;
 
