@@ -8,16 +8,24 @@ use std::sync::Arc;
 use countersign_core::policy::{Decision, How, Ruling, refuse_bytes};
 use countersign_core::reason::Reason;
 use countersign_core::request::{Action, Request};
-use serde_json::Value;
+use countersign_wire::smtp::reply::Reply as SmtpReply;
+use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
 use crate::accounts::Directory;
-use crate::acts::{self, Around, Means, Notifier, Outcome, Reply, Sealer};
+use crate::acts::{self, Around, Means, Notifier, Outcome, RefusedRecipient, Reply, Sealer};
 use crate::probes::Case;
 use crate::store::{Bell, Ledger, RecordError, Write};
-use crate::transit::{Attempt, Passage, Transit};
+use crate::transit::{Attempt, Offer, Passage, Transit};
 
 pub use judge::Judge;
+
+/// The answer to a message that was accepted before.
+pub struct Repeated {
+    pub smtp: SmtpReply,
+    pub outcome: Outcome,
+    pub passage: Passage,
+}
 
 /// The gate: rules, records, acts.
 #[derive(Clone)]
@@ -59,18 +67,38 @@ impl Gate {
     pub async fn pass(&self, mut case: Case, means: Means) -> Reply {
         let mut ruling = self.judge.rule(&case, vec![]).await;
         // Probes take their time: an account that was blocked meanwhile is judged as it is now.
-        for _ in 0..MOST_CHANGES {
+        let mut changes = 0;
+        loop {
             match self.directory.newer(&case.account).await {
+                Ok(Some(_)) if changes == MOST_CHANGES => return Reply::conflict(&ruling),
                 Ok(Some(account)) => case.account = account,
                 Err(error) if case.request.action() == Action::Send => {
                     return Reply::unrecorded(&ruling, &error);
                 }
                 Ok(None) | Err(_) => break,
             }
+            changes += 1;
             ruling = self.judge.rule(&case, vec![]).await;
         }
         let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
         self.carry_out(case.request, ruling, means, notices).await
+    }
+
+    /// Whether a message was accepted before and its client does not know: it hears the old answer again, and
+    /// nothing is judged anew. The entry is an outcome of the ruling that accepted it.
+    #[must_use]
+    pub fn repeated(&self, request: &Request, means: &Means) -> Option<Repeated> {
+        let offer = self.offer(request, means)?;
+        let passage = self.transit.accepted_before(&offer)?;
+        let value =
+            json!({ "ref": passage.reference(), "result": "repeated", "asked_as": request.reference });
+        let (reference, account) = (passage.reference(), request.account.clone());
+        let smtp = acts::accepted_before(reference);
+        Some(Repeated { smtp, outcome: Outcome { reference, account, value, writes: vec![] }, passage })
+    }
+
+    fn offer(&self, request: &Request, means: &Means) -> Option<Offer> {
+        self.transit.offer(request, means.refused().iter().map(RefusedRecipient::address))
     }
 
     /// The way of a request that the wire refuses: the catalogue rules, the ledger records.
@@ -110,7 +138,7 @@ impl Gate {
 
     async fn carry_out(&self, request: Request, ruling: Ruling, means: Means, notices: Vec<Write>) -> Reply {
         judge::count(&ruling);
-        let attempt = self.attempt(&request, &ruling);
+        let attempt = self.attempt(&request, &ruling, &means);
         let particulars = acts::particulars(&request, &means, &attempt);
         let rings = !notices.is_empty();
         let recorded = match acts::plan(&request, &ruling, &means, &self.sealer, &attempt).await {
@@ -126,27 +154,26 @@ impl Gate {
                     self.bell.ring();
                 }
                 let hostname = &self.notifier.hostname;
-                let around = Around { ledger: &self.ledger, transit: &self.transit, hostname, attempt };
+                let (ledger, transit, directory) = (&self.ledger, &self.transit, &self.directory);
+                let around = Around { ledger, transit, directory, hostname, attempt };
                 acts::perform(recorded, &request, means, around).await
             }
             Err(error) => {
-                self.transit.undo(&attempt, request.at);
+                self.transit.undo(&attempt).into_iter().for_each(|row| self.ledger.later(row));
                 self.unrecorded(&request, ruling, particulars, means, notices, &error)
             }
         }
     }
 
     /// Whether a message was tried before; only one that would be accepted now can be a repetition.
-    fn attempt(&self, request: &Request, ruling: &Ruling) -> Attempt {
+    fn attempt(&self, request: &Request, ruling: &Ruling, means: &Means) -> Attempt {
         let accepted = match ruling.binding() {
             Decision::Allow => true,
             Decision::Hold => ruling.how() == Some(How::Custody),
             Decision::Ask | Decision::Refuse => false,
         };
-        match accepted && request.action() == Action::Send {
-            true => self.transit.begin(request, ruling),
-            false => Attempt::Untracked,
-        }
+        let offer = (accepted && request.action() == Action::Send).then(|| self.offer(request, means));
+        offer.flatten().map_or(Attempt::Untracked, |offer| self.transit.begin(offer))
     }
 
     /// Only what denies goes ahead without a leaf: it is owed and appended later.

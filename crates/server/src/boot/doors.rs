@@ -85,9 +85,8 @@ impl Running {
             tasks.spawn(Door::serve(door.subscribe(), listener, stopped.clone()));
         }
         let ledger = house.gate.ledger.clone();
-        let owed = Arc::new(move || ledger.owed());
         let clockwork = current.clockwork.subscribe();
-        let health = Health { store: house.data.store.clone(), owed, clockwork, metrics: handle };
+        let health = Health { store: house.data.store.clone(), ledger, clockwork, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(control::serve(socket, current.control.subscribe(), stopped.clone()));
         tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
@@ -103,6 +102,7 @@ impl Running {
     /// When a part cannot be built; then everything is as it was.
     pub fn reload(&mut self, config: Config) -> Result<Vec<&'static str>, BootError> {
         let (config, kept) = config.while_running(&self.house.config);
+        config.fit_to_serve()?;
         let house = Arc::new(self.house.renewed(config)?);
         let doors = smtp_doors(&house, &self.capacity)?;
         self.current.smtp.iter().zip(doors).for_each(|(current, door)| drop(current.send_replace(door)));
@@ -122,6 +122,7 @@ impl Running {
         while self.tasks.join_next().await.is_some() {}
         let _gone = std::fs::remove_file(self.house.data.dir.join("control.sock"));
         self.house.gate.settled().await;
+        self.house.gate.ledger.close().await;
         self.house.data.store.close().await;
     }
 }

@@ -1,16 +1,17 @@
 //! Where a request comes from, and whether the account may act at all.
 
-use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::evidence::{Evidence, Finding, Kind, Strength, Why};
-use countersign_core::message::Sender;
+use countersign_core::request::Submission;
 
 use super::Case;
 use crate::accounts::within;
 
 /// Whether the account may act, with this credential and as these domains.
 pub(super) fn standing(case: &Case) -> Option<Evidence> {
-    let login = case.submission().map_or("", |submission| submission.credential.as_str());
-    let evidence = match case.account.block_on(login, &domains(case)) {
+    let submission = case.submission();
+    let login = submission.map_or("", |submission| submission.credential.as_str());
+    let domains = submission.map(Submission::domains).unwrap_or_default();
+    let evidence = match case.account.block_on(login, &domains) {
         None => Evidence::new(Kind::Standing, Finding::Pass, "account", case.at()),
         Some((what, blocked)) => Evidence::new(Kind::Standing, Finding::Fail, "account", case.at())
             .detail(detail(what))
@@ -26,18 +27,6 @@ fn detail(what: &'static str) -> &'static str {
         "credential" => "credential-blocked",
         _ => "blocked",
     }
-}
-
-/// Every domain that the message is sent as.
-fn domains(case: &Case) -> Vec<&Domain> {
-    let Some(submission) = case.submission() else { return vec![] };
-    let from = submission.message.from().ok().map(|mailbox| mailbox.address.domain());
-    let sender = match submission.message.sender() {
-        Sender::One(mailbox) => Some(mailbox.address.domain()),
-        Sender::Absent | Sender::Ambiguous(_) => None,
-    };
-    let mail_from = submission.envelope.mail_from.as_ref().map(EmailAddress::domain);
-    [from, sender, mail_from].into_iter().flatten().collect()
 }
 
 /// Whether the client is in the account's networks.

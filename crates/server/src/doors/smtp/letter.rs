@@ -22,6 +22,7 @@ use super::{Door, named, with_reference};
 use crate::accounts::{Account, DirectoryError};
 use crate::acts::{Means, Outcome, RefusedRecipient};
 use crate::clock::draw_ref;
+use crate::gate::Repeated;
 use crate::net::Transaction;
 use crate::probes::Case;
 use crate::transit::Passage;
@@ -222,6 +223,10 @@ impl Letter {
         let message = Message::read(bytes, &door.settings.limits);
         let means = self.means();
         let case = Case { request: self.into_request(door, message), account, way };
+        if let Some(Repeated { smtp, outcome, passage }) = door.gate.repeated(&case.request, &means) {
+            drop(means.abandoned());
+            return Submitted { reply: smtp, outcome: Some(outcome), passage: Some(passage) };
+        }
         let reply = door.gate.pass(case, means).await;
         Submitted { reply: reply.smtp, outcome: reply.outcome, passage: reply.passage }
     }
