@@ -1,12 +1,15 @@
 //! Day caps: a login sends so many messages in a day, an account writes to so many new people, and no more,
 //! whoever asks at the same time.
 
+use std::time::Duration;
+
+use countersign::sandbox::sink::{Act, On};
 use sqlx::Row;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, Reply, stuffed};
 use crate::clock::{Timed, open};
-use crate::world::{Plan, World, account, letter};
+use crate::world::{Plan, World, account, letter, within};
 
 #[tokio::test]
 async fn a_login_sends_no_more_in_a_day_than_it_may() {
@@ -56,13 +59,37 @@ async fn many_at_once_do_not_exceed_a_cap() {
     }
     let mut sending = JoinSet::new();
     for (number, mut client) in clients.into_iter().enumerate() {
-        sending.spawn(async move { send(&mut client, &[&format!("r{number}@reader.example")]).await.code });
+        sending.spawn(async move { send(&mut client, &[&format!("r{number}@reader.example")]).await });
     }
-    let mut codes = sending.join_all().await;
-    codes.sort_unstable();
+    let mut replies = sending.join_all().await;
+    replies.sort_unstable_by_key(|reply| reply.code);
+    let codes: Vec<u16> = replies.iter().map(|reply| reply.code).collect();
     assert_eq!((&codes[..5], &codes[5..]), (&[250; 5][..], &[451; 11][..]));
+    for reply in &replies[5..] {
+        assert!(reply.text().contains("This login has sent as many messages today"), "{reply:?}");
+    }
     assert_eq!(world.sink.taken(), 5);
     world.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
+#[tokio::test]
+async fn a_message_that_the_mail_server_did_not_take_is_not_counted() {
+    let world = World::of(capped("per_credential_day = 1\nnew_recipients_day = 1")).await;
+    let mut client = world.client("acme").await;
+    let faults = ["451 4.3.0 busy", "554 5.6.0 no"].map(|reply| Act::Reply(reply.to_owned()));
+    for (number, fault) in faults.into_iter().enumerate() {
+        world.sink.once(On::End, fault.clone());
+        let reply = send(&mut client, &["bo@reader.example"]).await;
+        assert_eq!(Act::Reply(format!("{} {}", reply.code, reply.text())), fault);
+        until_outcomes(&world, number + 1).await;
+    }
+    world.sink.once(On::End, Act::Close);
+    let doubtful = send(&mut client, &["bo@reader.example"]).await;
+    assert_eq!(world.outcome(doubtful.reference().unwrap()).await["result"], "in-doubt");
+    let reply = send(&mut client, &["bo@reader.example"]).await;
+    assert_eq!(reply.code, 451, "one that may have been sent is counted: {reply:?}");
+    assert!(reply.text().contains("This login has sent as many messages today"), "{reply:?}");
+    assert_eq!(world.sink.taken(), 0);
 }
 
 #[tokio::test]
@@ -120,6 +147,18 @@ async fn without_a_cap_nothing_is_counted() {
         let rows: i64 = sqlx::query(table).fetch_one(&mut store).await.unwrap().get(0);
         assert_eq!(rows, 0, "{table}");
     }
+}
+
+/// The count is given back with the outcome, which is recorded soon after the reply.
+async fn until_outcomes(world: &World, count: usize) {
+    let mut store = open(&world.path("data/countersign.db")).await;
+    let recorded = "SELECT COUNT(*) FROM entries WHERE kind = 'outcome'";
+    within(10, "an outcome", async {
+        while sqlx::query(recorded).fetch_one(&mut store).await.unwrap().get::<i64, _>(0) < count as i64 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
 }
 
 fn capped(limits: &str) -> Plan {

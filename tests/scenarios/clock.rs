@@ -50,6 +50,35 @@ async fn held_mail_of_a_blocked_account_does_not_expire() {
 }
 
 #[tokio::test]
+async fn held_mail_of_a_blocked_domain_or_login_does_not_expire() {
+    for blocked in [&["acme", "--domain", KEPT][..], &["--domain", KEPT], &["acme", "--credential", "acme"]] {
+        let timed = Timed::of(Plan::default()).await;
+        let reference = timed.held().await;
+        let block = [&["account", "block"], blocked, &["--reason", "a test"]].concat();
+        timed.world.cli(&block).await.expect_code(0);
+        timed.pass(6 * DAY).await;
+        assert_eq!(timed.state(reference).await, State::Held, "{blocked:?}");
+        timed.world.cli(&[&["account", "unblock"], blocked].concat()).await.expect_code(0);
+        timed.pass(DAY - 60).await;
+        assert_eq!(timed.state(reference).await, State::Held, "there is a day to look at it: {blocked:?}");
+        timed.pass(3600).await;
+        assert_eq!(timed.state(reference).await, State::Expired, "{blocked:?}");
+        timed.close().await;
+    }
+}
+
+#[tokio::test]
+async fn held_mail_expires_when_only_something_else_is_blocked() {
+    let timed = Timed::of(Plan::default()).await;
+    let reference = timed.held().await;
+    let block = ["account", "block", "acme", "--domain", "other.example", "--reason", "a test"];
+    timed.world.cli(&block).await.expect_code(0);
+    timed.pass(5 * DAY + 1).await;
+    assert_eq!(timed.state(reference).await, State::Expired);
+    timed.close().await;
+}
+
+#[tokio::test]
 async fn mail_that_was_released_or_refused_leaves_no_job() {
     let timed = Timed::of(Plan::default()).await;
     let (one, two) = (timed.held().await, timed.held().await);

@@ -100,6 +100,51 @@ async fn a_notice_account_that_has_not_proved_the_domain_sends_nothing() {
 }
 
 #[tokio::test]
+async fn notices_wait_while_the_domain_of_the_notice_account_is_blocked() {
+    for blocked in [&["desk", "--domain", "esp.example"][..], &["--domain", "esp.example"]] {
+        let mut world = World::without_server(plan()).await;
+        with_post(&world);
+        world.start().await;
+        let block = [&["account", "block"], blocked, &["--reason", "a test"]].concat();
+        world.cli(&block).await.expect_code(0);
+        world.cli(&["account", "block", "acme", "--reason", "meanwhile"]).await.expect_code(0);
+        let notices = until_notices(&world, 1, 0).await;
+        assert_eq!(notices["why"], "the domain of `notice_from`, `esp.example`, is blocked");
+        assert_eq!(world.sink.taken(), 0);
+        world.cli(&[&["account", "unblock"], blocked].concat()).await.expect_code(0);
+        assert!(text(&world.arrival(1).await.envelope).contains("Reason: meanwhile"));
+        until_notices(&world, 0, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_notice_that_a_block_overtakes_waits_for_its_end() {
+    let mut world = World::without_server(plan()).await;
+    with_post(&world);
+    world.start().await;
+    // The block comes while the mail server is asked: the gate refuses the notice.
+    world.sink.once(On::Rcpt("owner@".to_owned()), Act::Late(1500));
+    world.cli(&["account", "block", "acme", "--reason", "one"]).await.expect_code(0);
+    within(10, "the recipient at the sink", async {
+        while world.sink.faults_left() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let block = ["account", "block", "desk", "--domain", "esp.example", "--reason", "a test"];
+    world.cli(&block).await.expect_code(0);
+    within(30, "the first attempt", async {
+        while !world.log().contains("a notice waits") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert!(world.log().contains("domain-blocked"));
+    until_notices(&world, 1, 0).await;
+    assert_eq!(world.sink.taken(), 0);
+}
+
+#[tokio::test]
 async fn a_stranger_network_is_told_once_a_day() {
     let accounts = plan().accounts.replace(
         "owner_email = \"owner@acme.example\"\n",

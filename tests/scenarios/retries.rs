@@ -125,6 +125,30 @@ async fn custody_is_not_taken_twice() {
 }
 
 #[tokio::test]
+async fn a_release_whose_command_is_interrupted_goes_on_to_its_end() {
+    let world = World::usual().await;
+    let held = world.send("acme", SENDER, &letter(&format!("ana@{KEPT}"))).await;
+    let reference = held.reference().unwrap().to_owned();
+    world.sink.once(On::End, Act::Late(1500));
+    let mut command = world.spawn(&["held", "release", &reference]);
+    within(10, "the end mark at the sink", async {
+        while world.sink.faults_left() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    command.kill().await.unwrap();
+    let open = world.json(&["held", "ls", "--json"]).await;
+    assert_eq!((open.len(), &open[0]["state"]), (1, &"held".into()), "it is not lost from sight");
+
+    let outcome = world.outcome(&reference).await;
+    assert_eq!(outcome["result"], "released", "{outcome}");
+    let all = world.json(&["held", "ls", "--all", "--json"]).await;
+    assert_eq!((all.len(), &all[0]["state"]), (1, &"released".into()));
+    assert_eq!(world.sink.taken(), 1);
+}
+
+#[tokio::test]
 async fn what_has_no_message_id_is_never_taken_for_a_retry() {
     let world = World::usual().await;
     let message = b"From: ana@acme.example\r\nTo: bo@reader.example\r\nSubject: News\r\n\r\nBread.\r\n";

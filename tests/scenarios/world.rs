@@ -222,6 +222,11 @@ impl World {
         Said::of(&output)
     }
 
+    /// A command that is only begun.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// The lines of a command that speaks JSON.
     pub(crate) async fn json(&self, arguments: &[&str]) -> Vec<Value> {
         self.cli(arguments).await.expect_code(0).json()
@@ -270,7 +275,7 @@ impl World {
         std::fs::write(path, text).unwrap();
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("serve.log")).unwrap_or_default()
     }
 }

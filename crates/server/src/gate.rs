@@ -11,6 +11,7 @@ use countersign_core::request::{Action, Request};
 use countersign_wire::smtp::reply::Reply as SmtpReply;
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
+use tokio::task::JoinError;
 
 use crate::accounts::Directory;
 use crate::acts::{self, Around, Means, Notifier, Outcome, RefusedRecipient, Reply, Sealer};
@@ -81,7 +82,33 @@ impl Gate {
             ruling = self.judge.rule(&case, vec![]).await;
         }
         let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
-        self.carry_out(case.request, ruling, means, notices).await
+        match self.carry_out(&case.request, ruling, means, notices).await {
+            Ok(reply) => reply,
+            // Another message reached the cap first: this one is judged once more, by what is left of it.
+            Err((_, means)) if case.request.action() == Action::Send => {
+                let ruling = self.judge.rule(&case, vec![]).await;
+                let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
+                let again = self.carry_out(&case.request, ruling, means, notices).await;
+                again.unwrap_or_else(|(ruling, _)| Reply::conflict(&ruling))
+            }
+            Err((ruling, _)) => Reply::conflict(&ruling),
+        }
+    }
+
+    /// Works in a task of its own: it goes on when nobody waits for it any more, and `settled` waits for its end.
+    ///
+    /// # Errors
+    /// When the task was ended.
+    pub async fn apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let turn = Arc::clone(&self.settling).try_read_owned();
+        let apart = tokio::spawn(async move {
+            let _turn = turn;
+            work.await
+        });
+        apart.await
     }
 
     /// Whether a message was accepted before and its client does not know: it hears the old answer again, and
@@ -110,7 +137,8 @@ impl Gate {
         means: Means,
     ) -> Reply {
         let ruling = refuse_bytes(&request, reason, detail, self.judge.rules.digest());
-        self.carry_out(request, ruling, means, vec![]).await
+        let refused = self.carry_out(&request, ruling, means, vec![]).await;
+        refused.unwrap_or_else(|(ruling, _)| Reply::conflict(&ruling))
     }
 
     /// Records what became of an allowed message, after the peer has heard it.
@@ -136,12 +164,19 @@ impl Gate {
         let _all = self.settling.write().await;
     }
 
-    async fn carry_out(&self, request: Request, ruling: Ruling, means: Means, notices: Vec<Write>) -> Reply {
+    /// Gives ruling and means back when another request changed first what this one would change.
+    async fn carry_out(
+        &self,
+        request: &Request,
+        ruling: Ruling,
+        means: Means,
+        notices: Vec<Write>,
+    ) -> Result<Reply, (Ruling, Means)> {
         judge::count(&ruling);
-        let attempt = self.attempt(&request, &ruling, &means);
-        let particulars = acts::particulars(&request, &means, &attempt);
+        let attempt = self.attempt(request, &ruling, &means);
+        let particulars = acts::particulars(request, &means, &attempt);
         let rings = !notices.is_empty();
-        let recorded = match acts::plan(&request, &ruling, &means, &self.sealer, &attempt).await {
+        let recorded = match acts::plan(request, &ruling, &means, &self.sealer, &attempt).await {
             Ok(mut writes) => {
                 writes.extend(notices.iter().cloned());
                 self.ledger.record(ruling.clone(), particulars.clone(), writes).await
@@ -156,11 +191,14 @@ impl Gate {
                 let hostname = &self.notifier.hostname;
                 let (ledger, transit, directory) = (&self.ledger, &self.transit, &self.directory);
                 let around = Around { ledger, transit, directory, hostname, attempt };
-                acts::perform(recorded, &request, means, around).await
+                Ok(acts::perform(recorded, request, means, around).await)
             }
             Err(error) => {
                 self.transit.undo(&attempt).into_iter().for_each(|row| self.ledger.later(row));
-                self.unrecorded(&request, ruling, particulars, means, notices, &error)
+                match error {
+                    RecordError::Conflict => Err((ruling, means)),
+                    _ => Ok(self.unrecorded(request, ruling, particulars, means, notices, &error)),
+                }
             }
         }
     }
@@ -187,7 +225,6 @@ impl Gate {
         error: &RecordError,
     ) -> Reply {
         match error {
-            RecordError::Conflict => Reply::conflict(&ruling),
             _ if acts::may_be_owed(&ruling) => {
                 tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
                 let writes = acts::owed(&means).into_iter().chain(notices).collect();

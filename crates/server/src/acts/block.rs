@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::accounts::{self, Blocked, Directory, Reach, Target};
+use crate::accounts::{self, Blocked, Directory, Target};
 use crate::acts::{Ending, Reply, command};
 use crate::custody;
 use crate::store::lease::later;
@@ -28,10 +28,7 @@ pub(super) fn plan(change: &Change) -> Vec<Write> {
 
 /// Blocking deletes nothing: what was held meanwhile does not expire the moment it ends.
 fn kept(change: &Change) -> Vec<Write> {
-    match change.target.reach {
-        Reach::Account => custody::keep_until(&change.target.account, later(change.at, AFTER_BLOCK)),
-        Reach::Domain(_) | Reach::Credential(_) => vec![],
-    }
+    custody::keep_until(&change.target.account, later(change.at, AFTER_BLOCK))
 }
 
 /// Stops the target. Sessions, held mail and jobs ask the directory before anything passes.

@@ -6,6 +6,7 @@ use countersign_core::policy::Ruling;
 use countersign_core::request::{Mode, Submission};
 use serde_json::Value;
 
+use crate::acts::Reply;
 use crate::counts::{self, Day, Pseudonym};
 use crate::store::{Keys, Write};
 
@@ -29,6 +30,21 @@ pub(super) fn plan(ruling: &Ruling, submission: &Submission, keys: &Keys) -> Vec
         writes.extend(counts::count_recipients(account, &strangers, day, binds.then_some(cap)));
     }
     writes
+}
+
+/// Takes the message off the count again when the upstream did not take it. Its new recipients stay counted:
+/// they are known from now on, and are not counted when the message comes again.
+pub(super) fn settled(mut reply: Reply, submission: &Submission) -> Reply {
+    let ruling = &reply.ruling;
+    let limits = ruling.evidence().iter().find(|evidence| evidence.kind == Kind::Limits);
+    let counted = limits.and_then(|limits| number(limits, counts::LOGIN_CAP)).is_some();
+    let Some(outcome) = reply.outcome.as_mut().filter(|_| counted) else { return reply };
+    if matches!(outcome.value.get("result").and_then(Value::as_str), Some("refused-by-upstream" | "not-sent"))
+    {
+        let day = Day::of(ruling.at());
+        outcome.writes.push(counts::give_back(ruling.account(), &submission.credential, day));
+    }
+    reply
 }
 
 fn number(limits: &Evidence, name: &str) -> Option<u64> {

@@ -110,7 +110,10 @@ pub async fn perform(
             recorded.permit(&about).map(|permit| hold::perform(permit, &around))
         }
         (Ask::Send(submission), Decision::Allow) => match recorded.permit(&about) {
-            Ok(permit) => Ok(release::perform(permit, submission, means, &around).await),
+            Ok(permit) => {
+                let reply = release::perform(permit, submission, means, &around).await;
+                Ok(count::settled(reply, submission))
+            }
             Err(mismatch) => Err(mismatch),
         },
         (Ask::Command(command), _) => {

@@ -13,7 +13,7 @@ use super::exit::{Code, Failure, data, talk};
 use crate::boot::Data;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::custody::{self, State};
+use crate::custody::{self, Which};
 
 /// Held mail
 #[derive(Debug, Subcommand)]
@@ -80,8 +80,8 @@ async fn rows(config: &Config, all: bool) -> Result<Vec<Value>, Failure> {
         Ok(answer) => Ok(answer.get("held").and_then(Value::as_array).cloned().unwrap_or_default()),
         Err(NoAnswer::NoServer) => {
             let store = Data::read(config, &Clock::system()).await?.store;
-            let state = (!all).then_some(State::Held);
-            let held = custody::list(&store, state, MOST).await.map_err(Failure::internal)?;
+            let which = if all { Which::All } else { Which::Open };
+            let held = custody::list(&store, which, MOST).await.map_err(Failure::internal)?;
             Ok(held.iter().map(|row| json!(row)).collect())
         }
         Err(problem) => Err(problem.into()),

@@ -4,7 +4,7 @@
 mod rows;
 
 pub use rows::{
-    count_message, count_recipients, forget_before, has_before, new_today, sent_today, strangers,
+    count_message, count_recipients, forget_before, give_back, has_before, new_today, sent_today, strangers,
 };
 
 use countersign_core::address::EmailAddress;

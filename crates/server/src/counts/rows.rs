@@ -64,6 +64,15 @@ async fn count(store: &Store, account: &AccountId, what: &str, day: Day) -> Resu
     Ok(u64::try_from(n).unwrap_or(0))
 }
 
+/// Takes a message of a login off the count of its day: the upstream did not take it.
+#[must_use]
+pub fn give_back(account: &AccountId, login: &str, day: Day) -> Write {
+    Write::new(
+        "UPDATE day_counts SET n = n - 1 WHERE account_id = $1 AND day = $2 AND what = $3 AND n > 0",
+        vec![Value::text(account.as_str()), Value::int(day.0), Value::text(of_login(login))],
+    )
+}
+
 /// Counts a message of a login. With a cap it fails when the cap is reached.
 #[must_use]
 pub fn count_message(account: &AccountId, login: &str, day: Day, cap: Option<u64>) -> Write {

@@ -30,6 +30,8 @@ pub struct Held {
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Held,
+    /// On its way to the upstream. Outside it is still held: nobody knows yet whether it will be sent.
+    #[serde(rename(serialize = "held"))]
     Releasing,
     Released,
     Refused,
@@ -37,7 +39,7 @@ pub enum State {
 }
 
 impl State {
-    /// The word in the store and outside.
+    /// The word in the store.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -58,6 +60,17 @@ impl State {
             _ => Self::Held,
         }
     }
+}
+
+/// Which rows are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// What has not ended: mail that is held, also while it is being released.
+    Open,
+    /// What is being released.
+    Releasing,
+    /// Every one.
+    All,
 }
 
 /// What is inside: the envelope, and the message as received. Sealed as one JSON head line and the octets.

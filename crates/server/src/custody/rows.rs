@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::held::{Held, State};
+use super::held::{Held, State, Which};
 use crate::store::jobs;
 use crate::store::{Ledger, Store, StoreError, Value, Write};
 
@@ -68,13 +68,21 @@ pub fn over(account: &AccountId, reference: Ref) -> Write {
     jobs::done(account, EXPIRE, reference.as_str())
 }
 
-/// No custody of an account ends before a time.
+/// No custody of an account ends before a time; of the platform's account, none of any account.
 #[must_use]
 pub fn keep_until(account: &AccountId, time: Timestamp) -> Vec<Write> {
     let statement =
         "UPDATE held SET until_us = $2 WHERE account_id = $1 AND state = 'held' AND until_us < $2";
-    let values = vec![Value::text(account.as_str()), Value::time(time)];
-    vec![Write::new(statement, values), jobs::not_before(account, EXPIRE, time)]
+    let everybodys = "UPDATE held SET until_us = $1 WHERE state = 'held' AND until_us < $1";
+    match *account == AccountId::platform() {
+        false => vec![
+            Write::new(statement, vec![Value::text(account.as_str()), Value::time(time)]),
+            jobs::not_before(account, EXPIRE, time),
+        ],
+        true => {
+            vec![Write::new(everybodys, vec![Value::time(time)]), jobs::none_before(EXPIRE, time)]
+        }
+    }
 }
 
 /// The upstream may have this mail from an earlier attempt of its client.
@@ -97,29 +105,35 @@ fn moved(statement: &'static str, account: &AccountId, reference: Ref, from: Sta
     Write::new(statement, words.map(Value::text).to_vec()).rows(1)
 }
 
-/// Held mail, newest first; all of it, or what is in one state.
+/// Held mail, newest first.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn list(store: &Store, state: Option<State>, limit: u32) -> Result<Vec<Held>, StoreError> {
+pub async fn list(store: &Store, which: Which, limit: u32) -> Result<Vec<Held>, StoreError> {
+    let (one, other) = match which {
+        Which::Open => (State::Held.word(), State::Releasing.word()),
+        Which::Releasing => (State::Releasing.word(), State::Releasing.word()),
+        Which::All => ("", ""),
+    };
     let rows = sqlx::query(
         "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us FROM held \
-         WHERE $1 = '' OR state = $1 ORDER BY at_us DESC LIMIT $2",
+         WHERE $1 = '' OR state IN ($1, $2) ORDER BY at_us DESC LIMIT $3",
     )
-    .bind(state.map_or("", State::word))
+    .bind(one)
+    .bind(other)
     .bind(i64::from(limit))
     .fetch_all(store.readers())
     .await?;
     rows.iter().map(held).collect()
 }
 
-/// How many are held now.
+/// How many are held now, also while they are being released.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn count(store: &Store) -> Result<u32, StoreError> {
-    let row =
-        sqlx::query("SELECT COUNT(*) AS n FROM held WHERE state = 'held'").fetch_one(store.readers()).await?;
+    let open = "SELECT COUNT(*) AS n FROM held WHERE state IN ('held', 'releasing')";
+    let row = sqlx::query(open).fetch_one(store.readers()).await?;
     let count: i64 = row.try_get("n")?;
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
@@ -129,7 +143,7 @@ pub async fn count(store: &Store) -> Result<u32, StoreError> {
 /// # Errors
 /// When the store cannot be read.
 pub async fn reconcile(store: &Store, ledger: &Ledger) -> Result<(), StoreError> {
-    for held in list(store, Some(State::Releasing), u32::MAX).await? {
+    for held in list(store, Which::Releasing, u32::MAX).await? {
         let value = json!({ "ref": held.reference, "result": "held-again", "upstream": "the release was interrupted: it may have been sent" });
         let back = doubt(&held.account, held.reference);
         if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![back]).await {

@@ -4,14 +4,15 @@ use countersign_core::evidence::{Evidence, Finding, Kind, Strength, Why};
 use countersign_core::request::Submission;
 
 use super::Case;
-use crate::accounts::within;
+use crate::accounts::{Account, Blocked, within};
 
 /// Whether the account may act, with this credential and as these domains.
 pub(super) fn standing(case: &Case) -> Option<Evidence> {
-    let submission = case.submission();
-    let login = submission.map_or("", |submission| submission.credential.as_str());
-    let domains = submission.map(Submission::domains).unwrap_or_default();
-    let evidence = match case.account.block_on(login, &domains) {
+    let block = match case.submission() {
+        Some(submission) => block_on(&case.account, submission),
+        None => case.account.block_on("", &[]),
+    };
+    let evidence = match block {
         None => Evidence::new(Kind::Standing, Finding::Pass, "account", case.at()),
         Some((what, blocked)) => Evidence::new(Kind::Standing, Finding::Fail, "account", case.at())
             .detail(detail(what))
@@ -19,6 +20,12 @@ pub(super) fn standing(case: &Case) -> Option<Evidence> {
             .with("since", blocked.at.to_string()),
     };
     Some(evidence.strength(Strength::Observed))
+}
+
+/// What of this message is blocked: its account, its login, or a domain that it is sent as.
+#[must_use]
+pub fn block_on<'a>(account: &'a Account, submission: &Submission) -> Option<(&'static str, &'a Blocked)> {
+    account.block_on(&submission.credential, &submission.domains())
 }
 
 fn detail(what: &'static str) -> &'static str {

@@ -9,6 +9,8 @@ pub mod limits;
 mod shape;
 pub mod spf;
 
+pub use client::block_on;
+
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;

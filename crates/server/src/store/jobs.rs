@@ -63,6 +63,15 @@ pub fn not_before(account: &AccountId, kind: &str, time: Timestamp) -> Write {
     )
 }
 
+/// As [`not_before`], of every account.
+#[must_use]
+pub fn none_before(kind: &str, time: Timestamp) -> Write {
+    Write::new(
+        "UPDATE jobs SET due_us = $2 WHERE kind = $1 AND due_us < $2",
+        vec![Value::text(kind), Value::time(time)],
+    )
+}
+
 /// Takes jobs whose time has come, at most `limit`, for a process of this name. Nobody else has them until
 /// the lease ends; then whoever asks takes them over.
 ///

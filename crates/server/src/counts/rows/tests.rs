@@ -46,6 +46,25 @@ async fn messages_of_a_login_are_counted_up_to_the_cap_and_not_beyond() {
 }
 
 #[tokio::test]
+async fn what_was_not_taken_is_taken_off_and_never_more_than_was_counted() {
+    let (_dir, store) = store().await;
+    let day = Day(7);
+    for counted in [true, true] {
+        assert_eq!(try_all(&store, &[count_message(&acme(), "acme", day, Some(2))]).await, counted);
+    }
+    assert!(try_all(&store, &[give_back(&acme(), "acme", day), give_back(&acme(), "other", day)]).await);
+    assert_eq!(sent_today(&store, &acme(), "acme", day).await.unwrap(), 1);
+    for _ in 0..3 {
+        assert!(try_all(&store, &[give_back(&acme(), "acme", day)]).await);
+    }
+    assert_eq!(sent_today(&store, &acme(), "acme", day).await.unwrap(), 0);
+    assert!(
+        try_all(&store, &[count_message(&acme(), "acme", day, Some(1))]).await,
+        "and counts on from there"
+    );
+}
+
+#[tokio::test]
 async fn a_person_is_new_once() {
     let (_dir, store) = store().await;
     let people = [who(1), who(2), who(1)];

@@ -1,14 +1,16 @@
 //! Custody ends: held mail whose time is over is a request of the clock to expire it.
-//! While its account is blocked nothing expires: blocking deletes nothing.
+//! What a block forbids to release does not expire meanwhile: blocking deletes nothing.
 
 use countersign_core::ids::Ref;
 use countersign_core::request::{Actor, Verb};
 use jiff::SignedDuration;
 
 use super::{Clockwork, Done};
-use crate::acts::Ending;
-use crate::custody::{self, State};
+use crate::accounts::{Account, DirectoryError};
+use crate::acts::{Ending, Means};
+use crate::custody::{self, HeldMail, State};
 use crate::doors::control::held;
+use crate::probes;
 use crate::store::jobs::{self, Job};
 use crate::store::lease::later;
 
@@ -27,12 +29,16 @@ impl Clockwork {
             control.store.change(&[gone]).await.map_err(|error| error.to_string())?;
             return Ok(Done::Gone);
         };
-        let account = control.directory.account(&held.account).await;
-        if account.is_ok_and(|account| account.blocked.is_some()) {
-            return Ok(Done::Later(later(control.clock.now(), LOOK_AGAIN)));
-        }
+        let account = match control.directory.account(&held.account).await {
+            Ok(account) => Some(account),
+            Err(DirectoryError::Unknown(_)) => None,
+            Err(error) => return Err(error.to_string()),
+        };
         let order = held::order(Actor::Clock, Verb::HeldExpire, &held, None);
         let means = control.means_of(held, sealed).await;
+        if account.is_some_and(|account| is_blocked(&account, &means)) {
+            return Ok(Done::Later(later(control.clock.now(), LOOK_AGAIN)));
+        }
         let reply = control.order(order, means).await.map_err(|problem| problem.detail())?;
         match &reply.ending {
             Ending::Done => Ok(Done::Gone),
@@ -45,8 +51,14 @@ impl Clockwork {
     }
 }
 
+/// Whether a block forbids its release: then there was no chance to release it in time.
+fn is_blocked(account: &Account, means: &Means) -> bool {
+    let Means::Held { mail: Some(mail), .. } = means else { return account.blocked.is_some() };
+    probes::block_on(account, &held::submission(HeldMail::clone(mail))).is_some()
+}
+
 /// The kind of these jobs.
 pub(super) use crate::custody::EXPIRE;
 
-/// How often held mail of a blocked account is looked at.
+/// How often held mail that is blocked is looked at.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(60);

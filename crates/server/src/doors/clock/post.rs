@@ -7,7 +7,7 @@ use bytes::Bytes;
 use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::ids::AccountId;
 use countersign_core::message::Message;
-use countersign_core::policy::{Decision, HoldAs, How};
+use countersign_core::policy::{Decision, HoldAs, How, Ruling};
 use countersign_core::request::{Ask, Client, Envelope, Mode, Request, Submission};
 use countersign_wire::limits::Limits;
 use countersign_wire::smtp::command::{Mail, Rcpt, Recipient};
@@ -86,8 +86,15 @@ impl Post {
     async fn sender(&self) -> Result<Sender, String> {
         let (id, from) = self.sender.clone().ok_or_else(|| NOT_SET.to_owned())?;
         let account = self.directory.account(&id).await.map_err(|error| error.to_string())?;
-        if account.blocked.is_some() {
-            return Err(format!("the notice account `{id}` is blocked"));
+        match account.block_on(CREDENTIAL, &[from.domain()]) {
+            Some(("domain", _)) => {
+                return Err(format!("the domain of `notice_from`, `{}`, is blocked", from.domain()));
+            }
+            Some(("credential", _)) => {
+                return Err(format!("the login `{CREDENTIAL}` of the notice account `{id}` is blocked"));
+            }
+            Some(_) => return Err(format!("the notice account `{id}` is blocked")),
+            None => {}
         }
         if !account.networks.is_empty() {
             return Err(format!("the notice account `{id}` has `networks`, and its mail comes from none"));
@@ -181,6 +188,8 @@ fn fate(reply: &Reply) -> Fate {
     match &reply.ending {
         Ending::Done => Fate::Left,
         Ending::Stopped | Ending::Owed => match (reply.ruling.binding(), reply.ruling.how()) {
+            // It was blocked while the letter was on its way: a block deletes nothing, and it ends.
+            (Decision::Refuse, _) if is_block(&reply.ruling) => Fate::Again(code),
             (Decision::Refuse, _) => Fate::Never(code),
             // An operator's policy said so by name: it waits for a person, like everybody's.
             (Decision::Hold, Some(How::Custody)) => Fate::Left,
@@ -190,6 +199,11 @@ fn fate(reply: &Reply) -> Fate {
         Ending::Upstream(why) | Ending::Unrecorded(why) => Fate::Again(why.clone()),
         Ending::Conflict => Fate::Again("somebody else acts on it".to_owned()),
     }
+}
+
+fn is_block(ruling: &Ruling) -> bool {
+    let mut codes = ruling.reasons().iter().map(|cause| cause.code);
+    codes.any(|code| matches!(code, "account-blocked" | "domain-blocked" | "credential-blocked"))
 }
 
 /// MAIL FROM:<> and the recipient.

@@ -95,9 +95,7 @@ impl Control {
         });
         let (object, account) = (asked.file, platform()?);
         let order = Order { actor, verb: Verb::Apply, object, arguments, message: None, account };
-        let reply = self.order(order, Means::Rows(writes)).await?;
-        self.directory.forget();
-        Ok(reply)
+        self.order(order, Means::Rows(writes)).await
     }
 }
 
@@ -222,9 +220,7 @@ async fn carry(
     order: Order,
     writes: Vec<crate::store::Write>,
 ) -> Result<Json<Value>, Problem> {
-    let reply = control.order(order, Means::Rows(writes)).await?;
-    control.directory.forget();
-    answer(&reply)
+    answer(&control.order(order, Means::Rows(writes)).await?)
 }
 
 fn order(peer: Peer, verb: Verb, object: &str, arguments: Value, account: AccountId) -> Order {

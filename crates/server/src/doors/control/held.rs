@@ -14,20 +14,20 @@ use serde_json::{Value, json};
 
 use super::{Control, Order, Peer, Problem, answer};
 use crate::acts::{Means, Sealer};
-use crate::custody::{self, Held, HeldMail};
+use crate::custody::{self, Held, HeldMail, Which};
 
 #[derive(Deserialize)]
-pub(super) struct Which {
+pub(super) struct Asked {
     #[serde(default)]
     all: bool,
 }
 
 pub(super) async fn list(
     State(control): State<Control>,
-    Query(which): Query<Which>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let state = (!which.all).then_some(custody::State::Held);
-    let held = custody::list(&control.store, state, MOST).await.map_err(Problem::of)?;
+    let which = if asked.all { Which::All } else { Which::Open };
+    let held = custody::list(&control.store, which, MOST).await.map_err(Problem::of)?;
     Ok(Json(json!({ "held": held })))
 }
 
@@ -98,13 +98,18 @@ async fn find(control: &Control, reference: &str) -> Result<(Held, Option<Vec<u8
 
 async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<Box<Submission>, Problem> {
     let mail = unseal(control, held, sealed).await?;
-    Ok(Box::new(Submission {
+    Ok(Box::new(submission(mail)))
+}
+
+/// Held mail as it was submitted.
+pub(in crate::doors) fn submission(mail: HeldMail) -> Submission {
+    Submission {
         credential: mail.credential,
         client: Client::default(),
         envelope: mail.envelope,
         // It was within the limits when it came; they may have changed since.
         message: Arc::new(Message::read(Bytes::from(mail.bytes), &Limits::default())),
-    }))
+    }
 }
 
 async fn unseal(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<HeldMail, Problem> {

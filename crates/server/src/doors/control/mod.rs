@@ -132,7 +132,19 @@ impl Control {
             ask: Ask::Command(command),
         };
         let case = Case { request, account, way: Arc::default() };
-        Ok(self.gate.pass(case, means).await)
+        let (gate, directory) = (self.gate.clone(), self.directory.clone());
+        let is_rows = matches!(means, Means::Rows(_));
+        // Whoever asked may hang up: what has begun goes on to its end.
+        let done = self.gate.apart(async move {
+            let reply = gate.pass(case, means).await;
+            if is_rows {
+                directory.forget();
+            }
+            // What stood in the way of the clock may be gone.
+            gate.bell.ring();
+            reply
+        });
+        done.await.map_err(Problem::of)
     }
 }
 
