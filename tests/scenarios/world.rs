@@ -270,7 +270,8 @@ impl World {
         std::fs::write(path, text).unwrap();
     }
 
-    fn log(&self) -> String {
+    /// What the server has logged.
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("serve.log")).unwrap_or_default()
     }
 }
