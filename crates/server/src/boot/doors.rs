@@ -63,6 +63,7 @@ impl Running {
         let handle = recorder();
         let capacity = Capacity::new(capacity(&house.config));
         let (stop, stopped) = watch::channel(false);
+        warn_of_ghosts(&house).await;
         let mut listeners = BTreeMap::new();
         let mut bound = Vec::new();
         for (number, settings) in house.config.send.listeners.iter().enumerate() {
@@ -166,6 +167,17 @@ fn who(listener: &Listener) -> Who {
         _ => return Who::Customers { plaintext_loopback: listener.plaintext_loopback },
     };
     Who::Relays { trusted: listener.trusted.clone(), account }
+}
+
+/// Relays that send for an account that the store does not have, or not yet: all their mail is refused.
+async fn warn_of_ghosts(house: &House) {
+    for listener in &house.config.send.listeners {
+        let AccountFrom::Account(account) = &listener.account_from else { continue };
+        if let Err(error) = house.directory.account(account).await {
+            let listener = listener.listen;
+            tracing::warn!(%listener, %error, "a relay names an account whose mail cannot be taken now");
+        }
+    }
 }
 
 fn capacity(config: &Config) -> CapacitySettings {

@@ -237,7 +237,9 @@ impl Letter {
         let Sending::Named(field) = self.sending.clone() else { return Ok((self, bytes)) };
         let taken = named::take(&bytes, &field).map_err(|error| format!("{field}: {error}"));
         let found = taken.and_then(|(value, rest)| {
-            let account = AccountId::parse(&value).map_err(|error| format!("{field}: {error}"))?;
+            let shown = || value.escape_default().take(30).collect::<String>();
+            let account =
+                AccountId::parse(&value).map_err(|_| format!("{field}: `{}` is no account id", shown()))?;
             Ok((account, rest))
         });
         let (account, rest) = match found {
