@@ -3,7 +3,8 @@
 -- Times are microseconds since 1970.
 CREATE TABLE transit (
   account_id TEXT   NOT NULL,
-  print      BLOB   NOT NULL,   -- keyed digest of octets, reverse path and recipients
+  print      BLOB   NOT NULL,   -- keyed digest of octets, reverse path and offered recipients
+  accepted   BLOB   NOT NULL,   -- keyed digest of the recipients that were accepted
   ref        TEXT   NOT NULL,
   state      TEXT   NOT NULL,   -- sending | doubt | sent
   at_us      BIGINT NOT NULL,

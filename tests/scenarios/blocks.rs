@@ -2,6 +2,7 @@
 //! also while the ledger cannot write.
 
 use countersign::sandbox::dns::Fault;
+use countersign::sandbox::sink::{Act, On};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::client::{Client, Reply, stuffed};
@@ -153,4 +154,50 @@ async fn a_block_works_while_the_ledger_cannot_write_and_is_recorded_when_it_can
     assert_eq!((mail.code, why(&world, &mail).await.as_str()), (550, "account-blocked"), "after a restart");
     assert_eq!(world.send("globex", "a@globex.example", &letter("a@globex.example")).await.code, 250);
     world.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
+#[tokio::test]
+async fn a_block_that_comes_while_the_upstream_dallies_is_seen_before_the_first_octet() {
+    let world = World::usual().await;
+    let held = world.send("acme", SENDER, &letter(&format!("ana@{KEPT}"))).await;
+    let mut client = world.client("acme").await;
+    assert_eq!(client.envelope(SENDER, &["bo@reader.example"]).await.code, 354);
+    for _ in 0..2 {
+        world.sink.once(On::Data, Act::Late(1500));
+    }
+    client.write(&stuffed(&letter(SENDER))).await;
+    let command = ["held", "release", held.reference().unwrap()];
+    let release = world.cli(&command);
+    let block = async {
+        within(10, "both at the sink's door", async {
+            while world.sink.faults_left() > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        block(&world, &["acme"]).await;
+    };
+    let (released, ()) = tokio::join!(release, block);
+    assert_ne!(released.code, 0, "{released:?}");
+    assert_eq!(client.hear().await.code, 451);
+    assert_eq!(world.sink.taken(), 0, "not an octet of either went out");
+    assert_eq!(world.json(&["held", "ls", "--json"]).await.len(), 1, "nothing is deleted");
+}
+
+#[tokio::test]
+async fn an_account_that_is_pruned_and_comes_again_is_still_blocked() {
+    let mut world = World::usual().await;
+    block(&world, &["globex"]).await;
+    let both = std::fs::read_to_string(world.path("accounts.toml")).unwrap();
+    world.write("accounts.toml", &account("acme", &["acme.example", KEPT]));
+    world.cli(&["apply", "accounts.toml", "--trust-proof", "--prune"]).await.expect_code(0);
+    world.write("accounts.toml", &both);
+    world.cli(&["apply", "accounts.toml", "--trust-proof"]).await.expect_code(0);
+    world.restart().await;
+    let mut client = world.client("globex").await;
+    let mail = client.ask("MAIL FROM:<a@globex.example>").await;
+    assert_eq!((mail.code, why(&world, &mail).await.as_str()), (550, "account-blocked"), "{mail:?}");
+    world.cli(&["account", "unblock", "globex"]).await.expect_code(0);
+    assert_eq!(client.ask("MAIL FROM:<a@globex.example>").await.code, 250);
+    world.cli(&["account", "unblock", "globex"]).await.expect_code(2);
 }

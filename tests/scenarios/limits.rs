@@ -3,7 +3,7 @@
 use crate::client::{Client, Reply, password, stuffed};
 use crate::letters::reasons;
 use crate::service::get;
-use crate::world::{Plan, World, letter, within};
+use crate::world::{Plan, World, account, letter, within};
 
 const FROM: &str = "news@acme.example";
 
@@ -41,7 +41,9 @@ async fn a_network_has_so_many_sessions() {
     let mut stay = Vec::new();
     for (address, code) in [("127.0.5.1", 220), ("127.0.5.2", 220), ("127.0.5.3", 421), ("127.0.6.1", 220)] {
         let mut client = Client::connect_from(address, world.door("send.0")).await;
-        assert_eq!(client.hear().await.code, code, "{address}");
+        let reply = client.hear().await;
+        assert_eq!(reply.code, code, "{address}");
+        assert_eq!(reply.text().contains("too many connections from your network"), code == 421, "{reply:?}");
         stay.push(client);
     }
 }
@@ -204,7 +206,7 @@ async fn guesses_shut_a_network_and_at_last_everybody() {
     }
     assert_eq!(Client::try_password("127.2.0.99", door, "globex", &right).await.code, 454);
     assert_eq!(
-        Client::try_password("127.2.1.1", door, "globex", &right).await.code,
+        Client::try_password("127.2.1.1", door, "acme", &password("acme")).await.code,
         235,
         "not its neighbours"
     );
@@ -212,6 +214,52 @@ async fn guesses_shut_a_network_and_at_last_everybody() {
         assert_eq!(Client::try_password("127.2.2.1", door, &format!("login{guess}"), "x").await.code, 535);
     }
     assert_eq!(Client::try_password("127.2.1.1", door, "globex", &right).await.code, 454);
+    assert_eq!(
+        Client::try_password("127.2.1.2", door, "acme", &password("acme")).await.code,
+        235,
+        "but not who has signed in from there before"
+    );
+}
+
+#[tokio::test]
+async fn who_is_at_home_is_locked_out_by_nobody_else() {
+    let world = limited("[limits.auth_failures]\naccount = 3\nall = 8").await;
+    let (door, right) = (world.door("send.0"), password("acme"));
+    assert_eq!(Client::try_password("127.3.0.1", door, "acme", &right).await.code, 235);
+    for guess in 0..3 {
+        let address = format!("127.4.{guess}.1");
+        assert_eq!(Client::try_password(&address, door, "acme", "a guess").await.code, 535);
+    }
+    assert_eq!(Client::try_password("127.4.9.1", door, "acme", &right).await.code, 454, "a stranger");
+    assert_eq!(Client::try_password("127.3.0.2", door, "acme", &right).await.code, 235, "the owner");
+    for guess in 3..8 {
+        let (address, login) = (format!("127.4.{guess}.1"), format!("login{guess}"));
+        assert_eq!(Client::try_password(&address, door, &login, "a guess").await.code, 535);
+    }
+    assert_eq!(Client::try_password("127.3.0.2", door, "acme", &right).await.code, 235, "all are shut out");
+    // Next door to the owner a wrong secret hears what it would hear anywhere, and there are few of them.
+    for login in ["acme", "nobody"] {
+        for _ in 0..3 {
+            let reply = Client::try_password("127.3.0.3", door, login, "a guess").await;
+            assert_protocol(&reply, 454, "4.7.0");
+        }
+    }
+    assert_eq!(Client::try_password("127.3.0.1", door, "acme", &right).await.code, 454);
+}
+
+#[tokio::test]
+async fn a_login_with_networks_is_at_home_there_from_the_first() {
+    let networks = "networks = [\"127.3.0.0/16\"]\n[[account.domain]]";
+    let accounts = account("acme", &["acme.example"]).replacen("[[account.domain]]", networks, 1);
+    let more = "[limits.auth_failures]\naccount = 3".to_owned();
+    let world = World::of(Plan { accounts, more, ..Plan::default() }).await;
+    let (door, right) = (world.door("send.0"), password("acme"));
+    for guess in 0..3 {
+        let address = format!("127.4.{guess}.1");
+        assert_eq!(Client::try_password(&address, door, "acme", "a guess").await.code, 535);
+    }
+    assert_eq!(Client::try_password("127.4.9.1", door, "acme", &right).await.code, 454);
+    assert_eq!(Client::try_password("127.3.0.1", door, "acme", &right).await.code, 235);
 }
 
 #[tokio::test]

@@ -92,11 +92,11 @@ async fn a_message_that_names_no_one_account_is_refused() {
         ("X-Account: acme\r\nX-Account: acme\r\n", "more than once"),
         ("X-Account: acme\r\nReceived: by mx.example\r\nx-account : globex\r\n", "more than once"),
         ("X-Account: acme\r\n globex\r\n", "several lines"),
-        ("X-Account : acme\r\n", "several lines"),
+        ("X-Account : acme\r\n", "white space stands before its colon"),
         ("X-Account: initech\r\n", "there is no account `initech`"),
         ("X-Account: platform\r\n", "there is no account `platform`"),
-        ("X-Account: a b\r\n", "X-Account"),
-        ("X-Account:\r\n", "X-Account"),
+        ("X-Account: a b\r\n", "X-Account: `a b` is no account id"),
+        ("X-Account:\r\n", "X-Account: `` is no account id"),
     ] {
         let reply = client.send("news@acme.example", &named(fields, "news@acme.example")).await;
         assert_eq!((reply.code, reply.enhanced()), (550, "5.7.1"), "{fields}: {reply:?}");
@@ -106,6 +106,31 @@ async fn a_message_that_names_no_one_account_is_refused() {
         assert_eq!(client.ask("DATA").await.code, 503);
     }
     assert_eq!(world.sink.taken(), 0);
+}
+
+#[tokio::test]
+async fn a_relay_is_not_held_to_what_an_address_may_have() {
+    let world = world("[limits]\nconnections_per_ip = 1\nconnections_per_net = 1").await;
+    let mut relays = Vec::new();
+    for _ in 0..3 {
+        relays.push(relay(&world, "send.2").await);
+    }
+    let customer = world.client("acme").await;
+    let mut another = Client::connect_from("127.0.0.1", world.door("send.0")).await;
+    assert_eq!(another.hear().await.code, 421, "a customer is");
+    drop(customer);
+    let message = letter("news@acme.example");
+    assert_eq!(relays[2].send("news@acme.example", &message).await.code, 250);
+}
+
+#[tokio::test]
+async fn a_relay_of_no_account_is_warned_of_at_the_start() {
+    let listeners = ["account:acme", "account:initech"].map(|from| relay_listener("127.0.0.1", from));
+    let world = World::of(Plan { more: listeners.concat(), ..Plan::default() }).await;
+    let log = world.log();
+    let warned: Vec<&str> = log.lines().filter(|line| line.contains("a relay names an account")).collect();
+    let [line] = warned.as_slice() else { panic!("{log}") };
+    assert!(line.contains("there is no account `initech`"), "{line}");
 }
 
 #[tokio::test]

@@ -174,3 +174,90 @@ async fn other_octets_or_recipients_are_another_message() {
     assert_eq!(client.hear().await.code, 250);
     assert!(!world.arrival(3).await.trace.contains("retry-of"));
 }
+
+/// The traces of everything at the sink.
+async fn traces(world: &World, count: usize) -> Vec<String> {
+    world.sink.wait_for(count, PATIENCE).await.iter().map(|copy| Arrival::of(copy).trace).collect()
+}
+
+#[tokio::test]
+async fn a_no_to_the_second_attempt_does_not_end_the_doubt_about_the_first() {
+    let world = World::usual().await;
+    let message = letter("ana@acme.example");
+    world.sink.once(On::End, Act::KeepThenClose);
+    let doubtful = send_and_quit(&mut world.client("acme").await, &message).await;
+    let reference = doubtful.reference().unwrap().to_owned();
+    for fault in [On::End, On::Data] {
+        world.sink.once(fault, Act::Reply("451 4.3.0 not now".to_owned()));
+        assert_eq!(send_and_quit(&mut world.client("acme").await, &message).await.code, 451);
+    }
+    assert_eq!(send_and_quit(&mut world.client("acme").await, &message).await.code, 250);
+    let traces = traces(&world, 2).await;
+    assert!(traces[1].contains(&format!("retry-of={reference}")), "{traces:?}");
+}
+
+#[tokio::test]
+async fn a_message_in_doubt_that_goes_into_custody_says_so_when_it_is_released() {
+    let mut world = World::usual().await;
+    let message = letter(&format!("ana@{KEPT}"));
+    let policy = std::fs::read_to_string(world.path("policies/keep.cedar")).unwrap();
+    std::fs::remove_file(world.path("policies/keep.cedar")).unwrap();
+    world.restart().await;
+    world.sink.once(On::End, Act::KeepThenClose);
+    assert_eq!(send_and_quit(&mut world.client("acme").await, &message).await.code, 451);
+    world.write("policies/keep.cedar", &policy);
+    world.hang_up("the configuration is read again").await;
+    let held = send_and_quit(&mut world.client("acme").await, &message).await;
+    assert!(held.text().contains("held"), "{held:?}");
+    world.cli(&["held", "release", held.reference().unwrap()]).await.expect_code(0);
+    let traces = traces(&world, 2).await;
+    assert!(traces[1].contains("retry-of="), "{traces:?}");
+}
+
+#[tokio::test]
+async fn a_recipient_who_fares_otherwise_makes_it_a_copy_that_is_flagged_not_one_that_is_swallowed() {
+    let world = World::usual().await;
+    let message = letter("ana@acme.example");
+    let mut client = world.client("acme").await;
+    world.sink.once(On::Rcpt("cy@".to_owned()), Act::Reply("450 4.2.0 greylisted".to_owned()));
+    client.ask(&format!("MAIL FROM:<{SENDER}>")).await;
+    assert_eq!(client.ask("RCPT TO:<bo@reader.example>").await.code, 250);
+    assert_eq!(client.ask("RCPT TO:<cy@reader.example>").await.code, 450);
+    assert_eq!(client.ask("DATA").await.code, 354);
+    client.write(&stuffed(&message)).await;
+    drop(client);
+    world.arrival(1).await;
+
+    let mut client = world.client("acme").await;
+    assert_eq!(client.envelope(SENDER, &["bo@reader.example", "cy@reader.example"]).await.code, 354);
+    client.write(&stuffed(&message)).await;
+    assert_eq!(client.hear().await.code, 250);
+    let second = world.arrival(2).await;
+    assert_eq!(second.envelope.recipients, ["bo@reader.example", "cy@reader.example"]);
+    assert!(second.trace.contains("retry-of="), "{}", second.trace);
+}
+
+#[tokio::test]
+async fn a_goodbye_that_was_said_before_the_answer_does_not_show_that_it_was_heard() {
+    let world = World::usual().await;
+    let message = letter("ana@acme.example");
+    world.sink.once(On::End, Act::Late(700));
+    let mut client = world.client("acme").await;
+    assert_eq!(client.envelope(SENDER, &["bo@reader.example"]).await.code, 354);
+    client.write(&stuffed(&message)).await;
+    // The sink has the message and is in no hurry to say so: the client gives up and leaves politely.
+    within(10, "the message at the sink", async {
+        while world.sink.faults_left() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    client.write(b"QUIT\r\n").await;
+    drop(client);
+    let trace = world.arrival(1).await.trace;
+    let reference = trace.split("ref=").nth(1).unwrap().split(';').next().unwrap();
+    assert_eq!(world.outcome(reference).await["result"], "sent");
+    let reply = send_and_quit(&mut world.client("acme").await, &message).await;
+    assert!(reply.text().contains("accepted before"), "{reply:?}");
+    assert_eq!(world.sink.taken(), 1);
+}

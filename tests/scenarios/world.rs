@@ -275,6 +275,7 @@ impl World {
         std::fs::write(path, text).unwrap();
     }
 
+    /// What the server has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("serve.log")).unwrap_or_default()
     }

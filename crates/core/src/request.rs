@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::about::About;
-use crate::address::EmailAddress;
+use crate::address::{Domain, EmailAddress};
 use crate::ids::{AccountId, Ref};
-use crate::message::Message;
+use crate::message::{Message, Sender};
 
 /// What somebody asks of a gate, with the id and the time that the door gave it.
 #[derive(Debug, Clone)]
@@ -99,6 +99,21 @@ pub struct Submission {
     pub envelope: Envelope,
     /// The message as received.
     pub message: Arc<Message>,
+}
+
+impl Submission {
+    /// Every domain that the message is sent as: those of From, Sender and the reverse path, as far as each
+    /// names one.
+    #[must_use]
+    pub fn domains(&self) -> Vec<&Domain> {
+        let from = self.message.from().ok().map(|mailbox| mailbox.address.domain());
+        let sender = match self.message.sender() {
+            Sender::One(mailbox) => Some(mailbox.address.domain()),
+            Sender::Absent | Sender::Ambiguous(_) => None,
+        };
+        let mail_from = self.envelope.mail_from.as_ref().map(EmailAddress::domain);
+        [from, sender, mail_from].into_iter().flatten().collect()
+    }
 }
 
 /// Where a message came from.

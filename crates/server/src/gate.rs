@@ -8,17 +8,25 @@ use std::sync::Arc;
 use countersign_core::policy::{Decision, How, Ruling, refuse_bytes};
 use countersign_core::reason::Reason;
 use countersign_core::request::{Action, Request};
-use serde_json::Value;
+use countersign_wire::smtp::reply::Reply as SmtpReply;
+use serde_json::{Value, json};
 use tokio::sync::RwLock;
 use tokio::task::JoinError;
 
 use crate::accounts::Directory;
-use crate::acts::{self, Around, Means, Notifier, Outcome, Reply, Sealer};
+use crate::acts::{self, Around, Means, Notifier, Outcome, RefusedRecipient, Reply, Sealer};
 use crate::probes::Case;
 use crate::store::{Bell, Ledger, RecordError, Write};
-use crate::transit::{Attempt, Passage, Transit};
+use crate::transit::{Attempt, Offer, Passage, Transit};
 
 pub use judge::Judge;
+
+/// The answer to a message that was accepted before.
+pub struct Repeated {
+    pub smtp: SmtpReply,
+    pub outcome: Outcome,
+    pub passage: Passage,
+}
 
 /// The gate: rules, records, acts.
 #[derive(Clone)]
@@ -58,30 +66,36 @@ impl Gate {
 
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
     pub async fn pass(&self, mut case: Case, means: Means) -> Reply {
-        let mut ruling = self.judge.rule(&case, vec![]).await;
+        let (conflict, means) = match self.attempted(&mut case, means).await {
+            Ok(reply) => return reply,
+            Err(conflict) => conflict,
+        };
+        if case.request.action() != Action::Send {
+            return Reply::conflict(&conflict);
+        }
+        // Another message reached the cap first: this one is judged once more, by what is left of it.
+        let again = self.attempted(&mut case, means).await;
+        again.unwrap_or_else(|(conflict, _)| Reply::conflict(&conflict))
+    }
+
+    async fn attempted(&self, case: &mut Case, means: Means) -> Result<Reply, (Ruling, Means)> {
+        let mut ruling = self.judge.rule(case, vec![]).await;
         // Probes take their time: an account that was blocked meanwhile is judged as it is now.
-        for _ in 0..MOST_CHANGES {
+        let mut changes = 0;
+        loop {
             match self.directory.newer(&case.account).await {
+                Ok(Some(_)) if changes == MOST_CHANGES => return Ok(Reply::conflict(&ruling)),
                 Ok(Some(account)) => case.account = account,
                 Err(error) if case.request.action() == Action::Send => {
-                    return Reply::unrecorded(&ruling, &error);
+                    return Ok(Reply::unrecorded(&ruling, &error));
                 }
                 Ok(None) | Err(_) => break,
             }
-            ruling = self.judge.rule(&case, vec![]).await;
+            changes += 1;
+            ruling = self.judge.rule(case, vec![]).await;
         }
         let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
-        match self.carry_out(&case.request, ruling, means, notices).await {
-            Ok(reply) => reply,
-            // Another message reached the cap first: this one is judged once more, by what is left of it.
-            Err((_, means)) if case.request.action() == Action::Send => {
-                let ruling = self.judge.rule(&case, vec![]).await;
-                let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
-                let again = self.carry_out(&case.request, ruling, means, notices).await;
-                again.unwrap_or_else(|(ruling, _)| Reply::conflict(&ruling))
-            }
-            Err((ruling, _)) => Reply::conflict(&ruling),
-        }
+        self.carry_out(&case.request, ruling, means, notices).await
     }
 
     /// Works in a task of its own: it goes on when nobody waits for it any more, and `settled` waits for its end.
@@ -98,6 +112,23 @@ impl Gate {
             work.await
         });
         apart.await
+    }
+
+    /// Whether a message was accepted before and its client does not know: it hears the old answer again, and
+    /// nothing is judged anew. The entry is an outcome of the ruling that accepted it.
+    #[must_use]
+    pub fn repeated(&self, request: &Request, means: &Means) -> Option<Repeated> {
+        let offer = self.offer(request, means)?;
+        let passage = self.transit.accepted_before(&offer)?;
+        let value =
+            json!({ "ref": passage.reference(), "result": "repeated", "asked_as": request.reference });
+        let (reference, account) = (passage.reference(), request.account.clone());
+        let smtp = acts::accepted_before(reference);
+        Some(Repeated { smtp, outcome: Outcome { reference, account, value, writes: vec![] }, passage })
+    }
+
+    fn offer(&self, request: &Request, means: &Means) -> Option<Offer> {
+        self.transit.offer(request, means.refused().iter().map(RefusedRecipient::address))
     }
 
     /// The way of a request that the wire refuses: the catalogue rules, the ledger records.
@@ -145,7 +176,7 @@ impl Gate {
         notices: Vec<Write>,
     ) -> Result<Reply, (Ruling, Means)> {
         judge::count(&ruling);
-        let attempt = self.attempt(request, &ruling);
+        let attempt = self.attempt(request, &ruling, &means);
         let particulars = acts::particulars(request, &means, &attempt);
         let rings = !notices.is_empty();
         let recorded = match acts::plan(request, &ruling, &means, &self.sealer, &attempt).await {
@@ -161,11 +192,12 @@ impl Gate {
                     self.bell.ring();
                 }
                 let hostname = &self.notifier.hostname;
-                let around = Around { ledger: &self.ledger, transit: &self.transit, hostname, attempt };
+                let (ledger, transit, directory) = (&self.ledger, &self.transit, &self.directory);
+                let around = Around { ledger, transit, directory, hostname, attempt };
                 Ok(acts::perform(recorded, request, means, around).await)
             }
             Err(error) => {
-                self.transit.undo(&attempt, request.at);
+                self.transit.undo(&attempt).into_iter().for_each(|row| self.ledger.later(row));
                 match error {
                     RecordError::Conflict => Err((ruling, means)),
                     _ => Ok(self.unrecorded(request, ruling, particulars, means, notices, &error)),
@@ -175,16 +207,14 @@ impl Gate {
     }
 
     /// Whether a message was tried before; only one that would be accepted now can be a repetition.
-    fn attempt(&self, request: &Request, ruling: &Ruling) -> Attempt {
+    fn attempt(&self, request: &Request, ruling: &Ruling, means: &Means) -> Attempt {
         let accepted = match ruling.binding() {
             Decision::Allow => true,
             Decision::Hold => ruling.how() == Some(How::Custody),
             Decision::Ask | Decision::Refuse => false,
         };
-        match accepted && request.action() == Action::Send {
-            true => self.transit.begin(request, ruling),
-            false => Attempt::Untracked,
-        }
+        let offer = (accepted && request.action() == Action::Send).then(|| self.offer(request, means));
+        offer.flatten().map_or(Attempt::Untracked, |offer| self.transit.begin(offer))
     }
 
     /// Only what denies goes ahead without a leaf: it is owed and appended later.

@@ -56,6 +56,10 @@ pub enum Ambiguity {
         "the display name has a `=?` that begins no encoded word: encode the whole name, or nothing of it"
     )]
     BrokenWord,
+    /// An encoded word with octets that are no character, or that we do not decode, beside an `@` or what
+    /// separates mailboxes: some reader sees another character there.
+    #[error("the display name has an encoded word with characters that nobody can tell: use UTF-8")]
+    UndecodedWord,
     /// `ceo@bank.example <ana@shop.example>` without quotes.
     #[error("there is an unquoted `@` before the angle brackets: some readers take it for the author")]
     AddressInDisplay,
@@ -159,7 +163,7 @@ impl Ambiguity {
             Self::Group => "group",
             Self::Route => "route",
             Self::EncodedAddress => "encoded-address",
-            Self::BrokenWord => "broken-word",
+            Self::BrokenWord | Self::UndecodedWord => "broken-word",
             Self::AddressInDisplay => "address-in-display",
             Self::TextAfterAddress => "text-after-address",
             Self::UnquotedSpecial(_) => "unquoted-special",

@@ -47,8 +47,8 @@ pub fn known(code: &str) -> &'static Reason {
 /// The values with which a text is filled.
 pub type Words = BTreeMap<&'static str, String>;
 
-/// Fills `{name}` with a word; an unknown name becomes `it`. What a peer sent is cut to 100 characters
-/// and printed without control characters.
+/// Fills `{name}` with a word; an unknown name becomes `it`. What a peer sent is cut to 100 characters, at
+/// the end of a word and with `...`, and printed without control characters.
 #[must_use]
 pub fn fill(template: &str, words: &Words) -> String {
     let mut out = String::with_capacity(template.len() + 40);
@@ -57,13 +57,28 @@ pub fn fill(template: &str, words: &Words) -> String {
         out.push_str(before);
         let (name, tail) = after.split_once('}').unwrap_or((after, ""));
         match words.get(name).filter(|word| !word.is_empty()) {
-            Some(word) => out.extend(word.chars().filter(|c| !c.is_control()).take(100)),
+            Some(word) => out.push_str(&cut(word)),
             None => out.push_str("it"),
         }
         rest = tail;
     }
     out + rest
 }
+
+fn cut(text: &str) -> String {
+    let mut characters = text.chars().filter(|c| !c.is_control());
+    let kept: String = characters.by_ref().take(LONGEST_WORD).collect();
+    if characters.next().is_none() {
+        return kept;
+    }
+    let room: String = kept.chars().take(LONGEST_WORD - 3).collect();
+    // A word that is itself longer is cut within.
+    let whole = room.rsplit_once(' ').map_or(room.as_str(), |(whole, _)| whole);
+    format!("{}...", whole.trim_end())
+}
+
+/// In characters.
+const LONGEST_WORD: usize = 100;
 
 /// The catalogue as the document `docs/reference/reasons.json`.
 #[must_use]
@@ -111,6 +126,14 @@ mod tests {
     fn filling_keeps_control_characters_out() {
         let words = Words::from([("from", "a\r\n250 ok".to_owned())]);
         assert_eq!(fill("From {from} and {nothing}", &words), "From a250 ok and it");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_behind_a_word() {
+        let filled = |text: String| fill("{why}", &Words::from([("why", text)]));
+        assert_eq!(filled("word ".repeat(20) + "more"), "word ".repeat(18) + "word...");
+        assert_eq!(filled("a".repeat(101)), "a".repeat(97) + "...");
+        assert_eq!(filled("a".repeat(100)), "a".repeat(100));
     }
 
     #[test]

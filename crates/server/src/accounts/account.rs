@@ -174,6 +174,15 @@ impl Account {
         whole.or_else(part)
     }
 
+    /// Whether just this is blocked, not only something that reaches further.
+    #[must_use]
+    pub fn is_blocked(&self, reach: &Reach) -> bool {
+        match reach {
+            Reach::Account => self.blocked.is_some(),
+            part => self.blocked_parts.iter().any(|(known, _)| known == part),
+        }
+    }
+
     /// Whether a login of this account may not sign in.
     #[must_use]
     pub fn is_login_blocked(&self, login: &str) -> bool {
@@ -190,6 +199,7 @@ impl Account {
             Reach::Account => {
                 self.blocked.get_or_insert_with(|| blocked.clone());
             }
+            part if self.blocked_parts.iter().any(|(known, _)| known == part) => {}
             part => self.blocked_parts.push((part.clone(), blocked.clone())),
         }
     }

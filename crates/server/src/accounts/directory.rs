@@ -108,9 +108,11 @@ impl Directory {
             return Ok(Some(known.clone()));
         }
         let Some(store) = &self.store else { return Ok(None) };
+        let before = self.cache().forgotten;
         let found = rows::credential(store, login).await?;
-        if let Some(credential) = &found {
-            self.cache().logins.insert(login.to_owned(), credential.clone());
+        let mut cache = self.cache();
+        if let Some(credential) = found.as_ref().filter(|_| cache.forgotten == before) {
+            cache.logins.insert(login.to_owned(), credential.clone());
         }
         Ok(found)
     }
@@ -124,8 +126,12 @@ impl Directory {
             return Ok(*known);
         }
         let Some(store) = &self.store else { return Ok(None) };
+        let before = self.cache().forgotten;
         let mode = rows::gate_mode(store, gate).await?;
-        self.cache().modes.insert(gate, mode);
+        let mut cache = self.cache();
+        if cache.forgotten == before {
+            cache.modes.insert(gate, mode);
+        }
         Ok(mode)
     }
 

@@ -34,6 +34,9 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
     let reason: Option<String> = row.try_get("blocked_reason")?;
     let at: Option<i64> = row.try_get("blocked_at")?;
     let owner: Option<String> = row.try_get("owner_email")?;
+    let own = at.map(|at| Blocked { reason: reason.unwrap_or_default(), at: time(at) });
+    let parts = blocked_parts(store, id).await?;
+    let whole = parts.iter().find(|(reach, _)| *reach == Reach::Account).map(|(_, blocked)| blocked.clone());
     Ok(Some(Account {
         id: id.clone(),
         name: row.try_get("name")?,
@@ -43,8 +46,8 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
         upstream: row.try_get("upstream")?,
         networks: networks(&row)?,
         domains: domains.iter().map(domain).collect::<Result<_, _>>()?,
-        blocked_parts: blocked_parts(store, id).await?,
-        blocked: at.map(|at| Blocked { reason: reason.unwrap_or_default(), at: time(at) }),
+        blocked_parts: parts.into_iter().filter(|(reach, _)| *reach != Reach::Account).collect(),
+        blocked: own.or(whole),
         owner_email: owner.and_then(|owner| EmailAddress::parse(&owner).ok()),
         spf_passed,
     }))
@@ -59,6 +62,7 @@ async fn blocked_parts(store: &Store, id: &AccountId) -> Result<Vec<(Reach, Bloc
         let subject: String = row.try_get("subject")?;
         let reach = match row.try_get::<String, _>("scope")?.as_str() {
             "domain" => Reach::Domain(Domain::parse(&subject).map_err(|error| damaged(&error))?),
+            "account" => Reach::Account,
             _ => Reach::Credential(subject),
         };
         Ok((reach, Blocked { reason: row.try_get("reason")?, at: time(row.try_get("at_us")?) }))
@@ -257,17 +261,15 @@ pub fn block(target: &Target, blocked: &Blocked) -> Vec<Write> {
 #[must_use]
 pub fn unblock(target: &Target) -> Vec<Write> {
     let id = Value::text(target.account.as_str());
-    let row = match part(&target.reach) {
-        None => {
-            let set = "UPDATE accounts SET blocked_reason = NULL, blocked_at = NULL WHERE account_id = $1";
-            Write::new(set, vec![id])
-        }
-        Some((scope, subject)) => {
-            let gone = "DELETE FROM blocks WHERE account_id = $1 AND scope = $2 AND subject = $3";
-            Write::new(gone, vec![id, Value::text(scope), Value::text(subject)])
-        }
-    };
-    vec![row, changed()]
+    let (scope, subject) = part(&target.reach).unwrap_or(("account", ""));
+    let gone = "DELETE FROM blocks WHERE account_id = $1 AND scope = $2 AND subject = $3";
+    let mut rows = vec![Write::new(gone, vec![id.clone(), Value::text(scope), Value::text(subject)])];
+    if target.reach == Reach::Account {
+        let set = "UPDATE accounts SET blocked_reason = NULL, blocked_at = NULL WHERE account_id = $1";
+        rows.push(Write::new(set, vec![id]));
+    }
+    rows.push(changed());
+    rows
 }
 
 /// What of an account a block reaches, if not all of it.
@@ -363,7 +365,11 @@ const DOMAINS: &str = "SELECT domain FROM account_domains WHERE account_id = $1"
 const DELETE_DOMAIN: &str = "DELETE FROM account_domains WHERE account_id = $1 AND domain = $2";
 const LOGINS: &str = "SELECT login FROM account_credentials WHERE account_id = $1";
 const DELETE_LOGIN: &str = "DELETE FROM account_credentials WHERE account_id = $1 AND login = $2";
-const DELETE_ACCOUNT: [&str; 4] = [
+/// What is blocked stays so, also when its account goes and comes again.
+const DELETE_ACCOUNT: [&str; 5] = [
+    "INSERT INTO blocks (account_id, scope, subject, reason, at_us) \
+     SELECT account_id, 'account', '', COALESCE(blocked_reason, ''), blocked_at FROM accounts \
+     WHERE account_id = $1 AND blocked_at IS NOT NULL ON CONFLICT (account_id, scope, subject) DO NOTHING",
     "DELETE FROM account_credentials WHERE account_id = $1",
     "DELETE FROM account_domains WHERE account_id = $1",
     "DELETE FROM account_spf WHERE account_id = $1",

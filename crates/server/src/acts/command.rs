@@ -75,9 +75,9 @@ async fn release_held(
     let trace = release::trace_of_held(held, &ruling);
     let sent = match upstream {
         Some(upstream) => match open(submission, parameters, upstream).await {
-            Ok(outgoing) => release::pass_on(permit, &trace, submission, around.hostname.as_str(), outgoing)
-                .await
-                .map_err(NotSent::of),
+            Ok(outgoing) => {
+                release::pass_on(permit, &trace, submission, around, outgoing).await.map_err(NotSent::of)
+            }
             Err(why) => Err(NotSent { why, in_doubt: false }),
         },
         None => Err(NotSent { why: "the account's upstream is not configured".to_owned(), in_doubt: false }),

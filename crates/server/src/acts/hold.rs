@@ -48,7 +48,10 @@ pub(super) async fn plan(
     let kept = SignedDuration::from_hours(24 * i64::from(sealer.custody_days));
     let until = ruling.at().checked_add(kept).unwrap_or_else(|_| ruling.at());
     let rows = custody::insert(ruling, &submission.envelope, bytes.len(), sealed, until);
-    Ok(rows.into_iter().chain(attempt.kept(ruling.at())).collect())
+    // A message that the upstream may have already says so if it is released.
+    let second = matches!(attempt, Attempt::Doubtful(..));
+    let second = second.then(|| custody::may_be_second(ruling.account(), ruling.reference()));
+    Ok(rows.into_iter().chain(second).chain(attempt.kept()).collect())
 }
 
 /// Says that it waits. The transaction with the upstream ends with the means, unused.
@@ -63,8 +66,8 @@ pub(super) fn perform(permit: Permit<Hold>, around: &Around<'_>) -> Reply {
         return Reply::repeated(ruling, earlier);
     }
     if how == How::Custody {
-        reply.passage = around.attempt.passage().cloned();
-        around.attempt.passage().into_iter().for_each(|passage| around.transit.accepted(passage));
+        reply.passage = around.attempt.passage();
+        reply.passage.iter().for_each(|passage| around.transit.accepted(passage));
         let text = format!("held ref={}", ruling.reference());
         reply.smtp = SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), &text);
     }

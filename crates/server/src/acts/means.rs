@@ -38,7 +38,8 @@ pub struct RefusedRecipient {
 
 impl Means {
     /// The same without the transaction, whose connection goes back to the pool.
-    pub(super) fn abandoned(self) -> Self {
+    #[must_use]
+    pub fn abandoned(self) -> Self {
         match self {
             Self::Letter { outgoing: Some(outgoing), refused, parameters } => {
                 tokio::spawn(outgoing.abandon());
@@ -67,6 +68,12 @@ impl Means {
 }
 
 impl RefusedRecipient {
+    /// Whom the client asked for.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// By us, for a reason.
     #[must_use]
     pub fn by_us(address: &EmailAddress, reason: &'static Reason) -> Self {

@@ -15,13 +15,14 @@ pub use block::Change;
 pub use hold::Sealer;
 pub use means::{Means, RefusedRecipient};
 pub use notify::Notifier;
-pub use reply::{Ending, Outcome, Reply};
+pub use reply::{Ending, Outcome, Reply, accepted_before};
 
 use countersign_core::address::Domain;
 use countersign_core::policy::{Decision, How, Ruling};
 use countersign_core::request::{Action, Ask, Request, Verb};
 use serde_json::{Value, json};
 
+use crate::accounts::Directory;
 use crate::seal::SealError;
 use crate::store::{Durable, Ledger, Mismatch, Owed, Recorded, Write};
 use crate::transit::{Attempt, Transit};
@@ -30,6 +31,7 @@ use crate::transit::{Attempt, Transit};
 pub struct Around<'a> {
     pub ledger: &'a Ledger,
     pub transit: &'a Transit,
+    pub directory: &'a Directory,
     /// Our name.
     pub hostname: &'a Domain,
     /// Whether the message was tried before.

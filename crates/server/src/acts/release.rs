@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 
 use countersign_core::evidence::{Finding, Kind};
-use countersign_core::ids::Ref;
+use countersign_core::ids::{AccountId, Ref};
 use countersign_core::policy::Ruling;
 use countersign_core::request::Submission;
 use countersign_wire::header;
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use serde_json::{Value, json};
 
-use crate::accounts;
+use crate::accounts::{self, Directory};
 use crate::acts::{Around, Ending, Means, Outcome, Reply};
 use crate::custody::Held;
 use crate::net::{Transaction, UpstreamError};
@@ -21,7 +21,7 @@ use crate::transit::Attempt;
 /// What is remembered when a message passes: that it is on its way, and that SPF passed for its author's
 /// domain.
 pub(super) fn plan(ruling: &Ruling, submission: &Submission, attempt: &Attempt) -> Vec<Write> {
-    attempt.sending(ruling.at()).into_iter().chain(passed_spf(ruling, submission)).collect()
+    attempt.sending().into_iter().chain(passed_spf(ruling, submission)).collect()
 }
 
 fn passed_spf(ruling: &Ruling, submission: &Submission) -> Option<Write> {
@@ -52,7 +52,7 @@ pub(super) async fn perform(
         return over(failed(&ruling, &no_transaction()), around);
     };
     let trace = trace(&ruling, around.attempt.earlier());
-    match pass_on(permit, &trace, submission, around.hostname.as_str(), outgoing).await {
+    match pass_on(permit, &trace, submission, around, outgoing).await {
         Ok(reply) => over(heard(&ruling, reply), around),
         Err(error) => over(failed(&ruling, &error), around),
     }
@@ -64,11 +64,12 @@ fn over(mut reply: Reply, around: &Around<'_>) -> Reply {
     let (Some(passage), Some(outcome)) = (around.attempt.passage(), &mut reply.outcome) else { return reply };
     match outcome.value.get("result").and_then(Value::as_str) {
         Some("sent") => {
-            outcome.writes.push(around.transit.sent(passage));
-            reply.passage = Some(passage.clone());
+            outcome.writes.push(around.transit.sent(&passage));
+            reply.passage = Some(passage);
         }
         Some("in-doubt") => {}
-        _ => outcome.writes.push(around.transit.ended(passage)),
+        // That the upstream refuses the second copy says nothing about the first.
+        _ => outcome.writes.extend(around.transit.undo(&around.attempt)),
     }
     reply
 }
@@ -82,12 +83,19 @@ pub(super) async fn pass_on(
     permit: Permit<Release>,
     trace: &str,
     submission: &Submission,
-    hostname: &str,
+    around: &Around<'_>,
     outgoing: Transaction,
 ) -> Result<SmtpReply, UpstreamError> {
     tracing::debug!("ledger.ref" = %permit.reference(), "passing on");
-    let message = without_forged(submission.message.bytes(), hostname);
-    outgoing.data_in_pieces(&[trace.as_bytes(), &message]).await
+    let message = without_forged(submission.message.bytes(), around.hostname.as_str());
+    let still = may_still_act(permit.ruling().account(), submission, around.directory);
+    outgoing.data_in_pieces(&[trace.as_bytes(), &message], still).await
+}
+
+/// A block reaches a message until its first octet: the upstream may have kept us waiting for long.
+async fn may_still_act(account: &AccountId, submission: &Submission, directory: &Directory) -> bool {
+    let account = directory.account(account).await;
+    account.is_ok_and(|account| account.block_on(&submission.credential, &submission.domains()).is_none())
 }
 
 /// The message without any trace, and without Authentication-Results that speak in our name (RFC 8601 5: "any
@@ -142,6 +150,10 @@ fn failed(ruling: &Ruling, error: &UpstreamError) -> Reply {
     let result = if in_doubt { "in-doubt" } else { "not-sent" };
     tracing::warn!(%error, "ledger.ref" = %ruling.reference(), result, "the upstream failed");
     let mut reply = unreachable(ruling, &error.to_string());
+    if matches!(error, UpstreamError::Withdrawn) {
+        reply.smtp = SmtpReply::new(451, Some(Enhanced::new(4, 7, 1)), WITHDRAWN)
+            .with_line(&format!("ref={}", ruling.reference()));
+    }
     reply.outcome = Some(outcome(ruling, result, &error.to_string()));
     reply
 }
@@ -157,6 +169,7 @@ fn outcome(ruling: &Ruling, result: &str, upstream: &str) -> Outcome {
     Outcome { reference: ruling.reference(), account: ruling.account().clone(), value, writes: vec![] }
 }
 
+const WITHDRAWN: &str = "what sends this message was blocked meanwhile; it was not passed on";
 const UNAVAILABLE: &str = "the mail server behind this one did not take the message; try again later";
 
 #[cfg(test)]

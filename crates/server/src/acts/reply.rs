@@ -73,8 +73,7 @@ impl Reply {
     /// The message was accepted before, and the peer has lost our answer: it hears it again.
     #[must_use]
     pub fn repeated(ruling: &Ruling, earlier: &Passage) -> Self {
-        let text = format!("accepted before ref={}", earlier.reference());
-        let smtp = SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), &text);
+        let smtp = accepted_before(earlier.reference());
         let value =
             json!({ "ref": ruling.reference(), "result": "repeated", "accepted_as": earlier.reference() });
         let (reference, account) = (ruling.reference(), ruling.account().clone());
@@ -95,6 +94,12 @@ impl Reply {
     pub fn new(ruling: &Ruling, ending: Ending, smtp: SmtpReply) -> Self {
         Self { smtp, ruling: ruling.clone(), ending, outcome: None, passage: None }
     }
+}
+
+/// What a client hears again that lost our answer.
+#[must_use]
+pub fn accepted_before(reference: Ref) -> SmtpReply {
+    SmtpReply::new(250, Some(Enhanced::new(2, 0, 0)), &format!("accepted before ref={reference}"))
 }
 
 fn spoken(ruling: &Ruling) -> SmtpReply {

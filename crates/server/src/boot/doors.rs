@@ -63,6 +63,7 @@ impl Running {
         let handle = recorder();
         let capacity = Capacity::new(capacity(&house.config));
         let (stop, stopped) = watch::channel(false);
+        warn_of_ghosts(&house).await;
         let mut listeners = BTreeMap::new();
         let mut bound = Vec::new();
         for (number, settings) in house.config.send.listeners.iter().enumerate() {
@@ -85,9 +86,8 @@ impl Running {
             tasks.spawn(Door::serve(door.subscribe(), listener, stopped.clone()));
         }
         let ledger = house.gate.ledger.clone();
-        let owed = Arc::new(move || ledger.owed());
         let clockwork = current.clockwork.subscribe();
-        let health = Health { store: house.data.store.clone(), owed, clockwork, metrics: handle };
+        let health = Health { store: house.data.store.clone(), ledger, clockwork, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(control::serve(socket, current.control.subscribe(), stopped.clone()));
         tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
@@ -103,6 +103,7 @@ impl Running {
     /// When a part cannot be built; then everything is as it was.
     pub fn reload(&mut self, config: Config) -> Result<Vec<&'static str>, BootError> {
         let (config, kept) = config.while_running(&self.house.config);
+        config.fit_to_serve()?;
         let house = Arc::new(self.house.renewed(config)?);
         let doors = smtp_doors(&house, &self.capacity)?;
         self.current.smtp.iter().zip(doors).for_each(|(current, door)| drop(current.send_replace(door)));
@@ -122,6 +123,7 @@ impl Running {
         while self.tasks.join_next().await.is_some() {}
         let _gone = std::fs::remove_file(self.house.data.dir.join("control.sock"));
         self.house.gate.settled().await;
+        self.house.gate.ledger.close().await;
         self.house.data.store.close().await;
     }
 }
@@ -165,6 +167,17 @@ fn who(listener: &Listener) -> Who {
         _ => return Who::Customers { plaintext_loopback: listener.plaintext_loopback },
     };
     Who::Relays { trusted: listener.trusted.clone(), account }
+}
+
+/// Relays that send for an account that the store does not have, or not yet: all their mail is refused.
+async fn warn_of_ghosts(house: &House) {
+    for listener in &house.config.send.listeners {
+        let AccountFrom::Account(account) = &listener.account_from else { continue };
+        if let Err(error) = house.directory.account(account).await {
+            let listener = listener.listen;
+            tracing::warn!(%listener, %error, "a relay names an account whose mail cannot be taken now");
+        }
+    }
 }
 
 fn capacity(config: &Config) -> CapacitySettings {

@@ -14,7 +14,7 @@ use crate::accounts::Directory;
 use crate::accounts::secret::Verifier;
 use crate::acts::{Notifier, Sealer};
 use crate::clock::Clock;
-use crate::config::{self, Config, Resolvers, Scheme as UrlScheme, read_auth_file};
+use crate::config::{self, Config, ConfigError, Resolvers, Scheme as UrlScheme, read_auth_file};
 use crate::custody;
 use crate::doors::clock::{Clockwork, Post};
 use crate::doors::control::Control;
@@ -277,6 +277,8 @@ fn credentials(file: &Path) -> Result<Credentials, BootError> {
 /// Why the house cannot be built or its doors not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]

@@ -127,6 +127,7 @@ impl Listener {
         let account_from = listener.required("account_from", AccountFrom::parse);
         let tls_files = TlsFiles::read(listener);
         let trusted = listener.list("trusted", parse_network);
+        warn_of_host_bits(listener, "trusted");
         let proxy_protocol = listener.list("proxy_protocol", parse_network);
         Ok(Self {
             listen: listen?,
@@ -153,12 +154,12 @@ impl AccountFrom {
             ("auth", _) => Ok(Self::Auth),
             ("xclient", _) => Ok(Self::Xclient),
             ("mail-from-map", _) => Ok(Self::MailFromMap),
-            // RFC 5322 2.2: "A field name MUST be composed of printable US-ASCII characters [...] except colon"
-            (_, Some(("header", name)))
-                if !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && b != b':') =>
-            {
-                Ok(Self::Header(name.to_owned()))
-            }
+            (_, Some(("header", name))) if is_field_name(name) => match is_standard(name) {
+                true => Err("authors and MTAs write fields of that name: take one of your own, as in \
+                             `header:X-Account`"
+                    .to_owned()),
+                false => Ok(Self::Header(name.to_owned())),
+            },
             (_, Some(("account", id))) => AccountId::parse(id).map(Self::Account).map_err(|e| e.to_string()),
             _ => {
                 Err("allowed are `auth`, `xclient`, `header:X-Account`, `mail-from-map`, `account:ID`"
@@ -167,3 +168,53 @@ impl AccountFrom {
         }
     }
 }
+
+/// Networks that look narrower than they are: `127.0.0.1/8` believes 16 million addresses.
+fn warn_of_host_bits(listener: Reader<'_>, name: &str) {
+    let texts = listener.texts(name).unwrap_or_default();
+    for text in texts {
+        let Some(net) = text.parse::<IpNet>().ok().filter(|net| net.trunc() != *net) else { continue };
+        listener.warn(format!(
+            "{}: `{text}` in `{name}` is read as `{}`, all of it; for one address leave the `/{}` away",
+            listener.place(name),
+            net.trunc(),
+            net.prefix_len()
+        ));
+    }
+}
+
+/// RFC 5322 2.2: "A field name MUST be composed of printable US-ASCII characters [...] except colon". A longer
+/// one than this would not fit into refusals that name it.
+fn is_field_name(name: &str) -> bool {
+    (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b':')
+}
+
+/// Whether the field may be in any message, whoever sent it.
+fn is_standard(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let families = ["mime-", "content-", "resent-", "arc-"];
+    STANDARD.contains(&name.as_str()) || families.iter().any(|family| name.starts_with(family))
+}
+
+const STANDARD: [&str; 20] = [
+    "from",
+    "sender",
+    "reply-to",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "comments",
+    "keywords",
+    "date",
+    "message-id",
+    "in-reply-to",
+    "references",
+    "received",
+    "return-path",
+    "delivered-to",
+    "dkim-signature",
+    "received-spf",
+    "authentication-results",
+    "countersign-trace",
+];

@@ -39,6 +39,7 @@ impl Config {
             let place = place(listener);
             format!("{place}: `plaintext = \"loopback\"` has no effect with `tls = \"implicit\"`")
         }));
+        words.extend(self.send.listeners.iter().flat_map(wide_trust));
         words
     }
 
@@ -121,6 +122,19 @@ fn unfit_identity(listener: &Listener) -> Vec<String> {
     .into_iter()
     .filter(|(wrong, _)| *wrong)
     .map(|(_, why)| format!("{}: {why}", place(listener)))
+    .collect()
+}
+
+/// Nobody has so many MTAs.
+fn wide_trust(listener: &Listener) -> Vec<String> {
+    let wide = listener.trusted.iter().filter(|net| net.prefix_len() < 8);
+    wide.map(|net| {
+        format!(
+            "{}: `trusted` has `{net}`: whoever connects from there sends without signing in; name the \
+             addresses of your MTAs",
+            place(listener)
+        )
+    })
     .collect()
 }
 

@@ -5,4 +5,6 @@ mod held;
 mod rows;
 
 pub use held::{Held, HeldMail, Parameters, State, Which};
-pub use rows::{EXPIRE, claim, count, doubt, end, insert, keep_until, list, load, over, reconcile};
+pub use rows::{
+    EXPIRE, claim, count, doubt, end, insert, keep_until, list, load, may_be_second, over, reconcile,
+};

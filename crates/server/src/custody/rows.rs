@@ -85,6 +85,13 @@ pub fn keep_until(account: &AccountId, time: Timestamp) -> Vec<Write> {
     }
 }
 
+/// The upstream may have this mail from an earlier attempt of its client.
+#[must_use]
+pub fn may_be_second(account: &AccountId, reference: Ref) -> Write {
+    let statement = "UPDATE held SET in_doubt = 1 WHERE account_id = $1 AND ref = $2";
+    Write::new(statement, [account.as_str(), reference.as_str()].map(Value::text).to_vec())
+}
+
 /// A release that was interrupted: the mail is held again, and may have been sent.
 #[must_use]
 pub fn doubt(account: &AccountId, reference: Ref) -> Write {

@@ -1,8 +1,6 @@
 //! /healthz, /readyz, /metrics: whether it lives, whether it can work, what it has done.
 //! Boot opens it on `[metrics] listen`.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -14,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::custody;
-use crate::store::{Store, StoreError, jobs, outbox};
+use crate::store::{Ledger, Store, StoreError, jobs, outbox};
 
 use super::clock::Clockwork;
 
@@ -22,8 +20,8 @@ use super::clock::Clockwork;
 #[derive(Clone)]
 pub struct Health {
     pub store: Store,
-    /// Rulings that went ahead and are owed to the ledger.
-    pub owed: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// Whether it writes, and what it is owed.
+    pub ledger: Ledger,
     /// What sends our own mail.
     pub clockwork: watch::Receiver<Clockwork>,
     pub metrics: PrometheusHandle,
@@ -45,18 +43,22 @@ pub async fn serve(listener: TcpListener, health: Health, mut stop: watch::Recei
     }
 }
 
-/// Ready when the store answers; what is owed or waits is told, it does not stop the work.
+/// Ready when the store answers and the ledger writes; what is owed or waits is told, it does not stop the work.
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
-    let owed = (health.owed)();
+    let (owed, lost) = (health.ledger.owed(), health.ledger.forgotten());
+    let not = |why: &str| {
+        let body = json!({ "ready": false, "owed": owed, "lost": lost, "why": why });
+        (StatusCode::SERVICE_UNAVAILABLE, Json(body))
+    };
     match counted(&health).await {
+        Ok(_) if !health.ledger.is_well() => not("the ledger cannot write: mail is answered with 451 or 452"),
         Ok([held, jobs, notices]) => {
-            let body = json!({ "ready": true, "held": held, "owed": owed, "jobs": jobs, "notices": notices });
+            let body = json!({
+                "ready": true, "held": held, "owed": owed, "lost": lost, "jobs": jobs, "notices": notices,
+            });
             (StatusCode::OK, Json(body))
         }
-        Err(error) => {
-            let body = json!({ "ready": false, "owed": owed, "why": error.to_string() });
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body))
-        }
+        Err(error) => not(&error.to_string()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! Called by the SMTP doors and by release; made by `upstream`.
 
 use std::fmt;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use countersign_wire::smtp::capabilities::Capabilities;
@@ -93,11 +94,17 @@ impl Transaction {
     /// DATA, the message, and the final reply. The message has its header and body with CRLF at every
     /// line end and without stuffed dots. Nobody needs to call `abandon` after this.
     pub async fn data(self, message: &[u8]) -> Result<Reply, UpstreamError> {
-        self.data_in_pieces(&[message]).await
+        self.data_in_pieces(&[message], ready(true)).await
     }
 
     /// As `data`, of a message in pieces, each of them whole lines: nobody has to copy it to put a line on top.
-    pub async fn data_in_pieces(mut self, message: &[&[u8]]) -> Result<Reply, UpstreamError> {
+    /// `still` is asked at the last moment, when the upstream waits for the first octet: if it says no, the
+    /// connection ends without one.
+    pub async fn data_in_pieces(
+        mut self,
+        message: &[&[u8]],
+        still: impl Future<Output = bool>,
+    ) -> Result<Reply, UpstreamError> {
         let ready = self.command("DATA").await?;
         if ready.is_positive() {
             return Err(UpstreamError::Protocol(format!("it answers DATA with `{ready}`")));
@@ -105,6 +112,9 @@ impl Transaction {
         if !ready.is_intermediate() {
             tokio::spawn(self.abandon());
             return Ok(ready);
+        }
+        if !still.await {
+            return Err(UpstreamError::Withdrawn);
         }
         let connection = self.connection.take().ok_or_else(gone)?;
         let (reply, connection) = connection.deliver(message).await?;

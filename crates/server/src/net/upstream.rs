@@ -92,6 +92,9 @@ pub enum UpstreamError {
     /// The message is not one that can be sent over SMTP. It was not taken.
     #[error("message cannot be sent: {0}")]
     Message(#[from] DataFault),
+    /// The caller took the message back before its first octet.
+    #[error("message was withdrawn: what sends it was blocked meanwhile")]
+    Withdrawn,
     /// The connection is lost. In doubt: the whole message was sent, and no reply came to it, so
     /// the upstream may have it or not.
     #[error("connection to the upstream is lost{}: {cause}", if *.in_doubt { " and it may have taken the message" } else { "" })]

@@ -1,8 +1,6 @@
 //! Where a request comes from, and whether the account may act at all.
 
-use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::evidence::{Evidence, Finding, Kind, Strength, Why};
-use countersign_core::message::Sender;
 use countersign_core::request::Submission;
 
 use super::Case;
@@ -27,7 +25,7 @@ pub(super) fn standing(case: &Case) -> Option<Evidence> {
 /// What of this message is blocked: its account, its login, or a domain that it is sent as.
 #[must_use]
 pub fn block_on<'a>(account: &'a Account, submission: &Submission) -> Option<(&'static str, &'a Blocked)> {
-    account.block_on(&submission.credential, &domains(submission))
+    account.block_on(&submission.credential, &submission.domains())
 }
 
 fn detail(what: &'static str) -> &'static str {
@@ -36,17 +34,6 @@ fn detail(what: &'static str) -> &'static str {
         "credential" => "credential-blocked",
         _ => "blocked",
     }
-}
-
-/// Every domain that the message is sent as.
-fn domains(submission: &Submission) -> Vec<&Domain> {
-    let from = submission.message.from().ok().map(|mailbox| mailbox.address.domain());
-    let sender = match submission.message.sender() {
-        Sender::One(mailbox) => Some(mailbox.address.domain()),
-        Sender::Absent | Sender::Ambiguous(_) => None,
-    };
-    let mail_from = submission.envelope.mail_from.as_ref().map(EmailAddress::domain);
-    [from, sender, mail_from].into_iter().flatten().collect()
 }
 
 /// Whether the client is in the account's networks.

@@ -4,4 +4,4 @@
 mod passage;
 mod rows;
 
-pub use passage::{Attempt, Passage, Transit};
+pub use passage::{Attempt, Offer, Passage, Transit};

@@ -1,12 +1,12 @@
 //! Passages in memory: which messages are being sent, in doubt, or sent and perhaps not heard.
 //! What is here is what counts; the rows are for the next start.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use countersign_core::about::About;
 use countersign_core::ids::{AccountId, Ref};
-use countersign_core::policy::Ruling;
-use countersign_core::request::Request;
+use countersign_core::request::{Envelope, Request};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -28,13 +28,25 @@ struct Memory {
     order: VecDeque<Passage>,
 }
 
-/// An account, and the keyed digest of octets, reverse path and recipients.
+/// An account, and the keyed digest of octets, reverse path and offered recipients.
 type Key = (AccountId, [u8; 16]);
 
 #[derive(Debug, Clone, Copy)]
 struct Standing {
     reference: Ref,
     state: State,
+    at: Timestamp,
+    /// Keyed digest of the recipients that were accepted.
+    accepted: [u8; 16],
+}
+
+/// A message as its client offers it: what makes a second attempt of it known.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    account: AccountId,
+    print: [u8; 16],
+    accepted: [u8; 16],
+    reference: Ref,
     at: Timestamp,
 }
 
@@ -56,14 +68,15 @@ pub struct Passage {
 }
 
 /// What an attempt to send a message is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Attempt {
     /// Nothing tells this message from a new one: it has no Message-ID, or it will not be accepted now.
     Untracked,
     /// Seen for the first time.
-    First(Passage),
-    /// It was tried before under this ref, and nobody knows whether the upstream has it.
-    Doubtful(Passage, Ref),
+    First(Offer),
+    /// It was tried before under this ref, and nobody knows whether the upstream has it for all of these
+    /// recipients.
+    Doubtful(Offer, Ref),
     /// It was accepted before; the client lost our answer.
     Repeated(Passage),
 }
@@ -83,13 +96,13 @@ impl Transit {
         let oldest = now.checked_sub(REMEMBERED).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut memory = Memory::default();
         for row in rows::all(store).await? {
-            let rows::Row { account, print, reference, state, at, told } = row;
+            let rows::Row { account, print, accepted, reference, state, at, told } = row;
             let passage = Passage { account, print, reference };
             if at < oldest {
                 ledger.later(rows::delete(&passage));
                 continue;
             }
-            memory.insert(passage.clone(), Standing { reference, state, at });
+            memory.insert(passage.clone(), Standing { reference, state, at, accepted });
             if state == State::Sending && !told {
                 let value = json!({ "ref": reference, "result": "in-doubt", "upstream": INTERRUPTED });
                 let write = rows::doubt(&passage);
@@ -101,45 +114,70 @@ impl Transit {
         Ok(Self { keys, ledger: ledger.clone(), memory: Arc::new(Mutex::new(memory)) })
     }
 
+    /// A message as its client offers it; nothing for one without a Message-ID. `refused` are recipients that
+    /// were offered and not accepted: the next attempt may fare otherwise with them.
+    #[must_use]
+    pub fn offer<'a>(&self, request: &Request, refused: impl Iterator<Item = &'a str>) -> Option<Offer> {
+        let submission = request.submission()?;
+        submission.message.message_id()?;
+        let Envelope { mail_from, recipients } = &submission.envelope;
+        let accepted: BTreeSet<String> = recipients.iter().map(ToString::to_string).collect();
+        let offered: BTreeSet<String> = accepted.iter().cloned().chain(refused.map(str::to_owned)).collect();
+        let alone = Envelope { mail_from: mail_from.clone(), recipients: vec![] };
+        let about = About::message(&alone, submission.message.bytes());
+        let about: String = about.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+        let (offered, accepted) = (joined(&offered), joined(&accepted));
+        Some(Offer {
+            account: request.account.clone(),
+            print: self.keys.pseudonym("transit", &format!("{about} {offered}")),
+            accepted: self.keys.pseudonym("transit-accepted", &accepted),
+            reference: request.reference,
+            at: request.at,
+        })
+    }
+
+    /// The passage of the same message, if it was accepted for the same recipients and the client does not
+    /// know yet.
+    #[must_use]
+    pub fn accepted_before(&self, offer: &Offer) -> Option<Passage> {
+        let memory = self.memory();
+        let earlier = memory.standing.get(&offer.key()).filter(|earlier| earlier.is_fresh(offer.at))?;
+        let same = earlier.state == State::Sent && earlier.accepted == offer.accepted;
+        same.then(|| Passage { reference: earlier.reference, ..offer.passage() })
+    }
+
     /// What this attempt is. From now on a second one of the same message is known.
     #[must_use]
-    pub fn begin(&self, request: &Request, ruling: &Ruling) -> Attempt {
-        let known = request.submission().and_then(|submission| submission.message.message_id());
-        if known.is_none() {
-            return Attempt::Untracked;
+    pub fn begin(&self, offer: Offer) -> Attempt {
+        if let Some(earlier) = self.accepted_before(&offer) {
+            return Attempt::Repeated(earlier);
         }
-        let about: String = ruling.about().as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-        let print = self.keys.pseudonym("transit", &about);
-        let passage = Passage { account: request.account.clone(), print, reference: request.reference };
-        let fresh = Standing { reference: request.reference, state: State::Sending, at: request.at };
         let mut memory = self.memory();
-        memory.forget_old(request.at).for_each(|old| self.ledger.later(rows::delete(&old)));
-        let earlier =
-            memory.standing.get(&passage.key()).copied().filter(|earlier| earlier.is_fresh(request.at));
+        memory.forget_old(offer.at).for_each(|old| self.ledger.later(rows::delete(&old)));
+        let earlier = memory.standing.get(&offer.key()).filter(|earlier| earlier.is_fresh(offer.at));
+        let earlier = earlier.map(|earlier| earlier.reference);
+        let (reference, at, accepted) = (offer.reference, offer.at, offer.accepted);
+        memory.insert(offer.passage(), Standing { reference, state: State::Sending, at, accepted });
         match earlier {
-            Some(earlier) if earlier.state == State::Sent => {
-                Attempt::Repeated(Passage { reference: earlier.reference, ..passage })
-            }
-            Some(earlier) => {
-                memory.insert(passage.clone(), fresh);
-                Attempt::Doubtful(passage, earlier.reference)
-            }
-            None => {
-                memory.insert(passage.clone(), fresh);
-                Attempt::First(passage)
-            }
+            Some(earlier) => Attempt::Doubtful(offer, earlier),
+            None => Attempt::First(offer),
         }
     }
 
-    /// Nothing was recorded: the attempt did not happen.
-    pub fn undo(&self, attempt: &Attempt, at: Timestamp) {
+    /// The attempt came to nothing: what is known is what was known before. The row to go with that.
+    pub fn undo(&self, attempt: &Attempt) -> Option<Write> {
         match attempt {
-            Attempt::First(passage) => self.forget(passage),
-            Attempt::Doubtful(passage, earlier) => {
-                let before = Standing { reference: *earlier, state: State::Sending, at };
-                self.change(passage, |standing| *standing = before);
+            Attempt::First(offer) => {
+                self.memory().forget(&offer.passage());
+                Some(rows::delete(&offer.passage()))
             }
-            Attempt::Untracked | Attempt::Repeated(_) => {}
+            Attempt::Doubtful(offer, earlier) => {
+                let before = Passage { reference: *earlier, ..offer.passage() };
+                self.change(&offer.passage(), |standing| standing.reference = *earlier);
+                self.memory().order.push_back(before.clone());
+                Some(rows::upsert(&before, &offer.accepted, State::Sending, offer.at))
+            }
+            Attempt::Untracked | Attempt::Repeated(_) => None,
         }
     }
 
@@ -155,20 +193,10 @@ impl Transit {
         rows::sent(passage)
     }
 
-    /// The upstream does not have it: a later attempt is a new message.
-    #[must_use]
-    pub fn ended(&self, passage: &Passage) -> Write {
-        self.forget(passage);
-        rows::delete(passage)
-    }
-
     /// The client's next command came: it has heard what became of the message. The row goes some time.
     pub fn heard(&self, passage: &Passage) {
-        self.ledger.later(self.ended(passage));
-    }
-
-    fn forget(&self, passage: &Passage) {
         self.memory().forget(passage);
+        self.ledger.later(rows::delete(passage));
     }
 
     fn change(&self, passage: &Passage, how: impl FnOnce(&mut Standing)) {
@@ -226,9 +254,9 @@ fn is_at<'a>(standing: &'a HashMap<Key, Standing>, passage: &Passage) -> Option<
 impl Attempt {
     /// The message on its way, unless there is nothing to say about it later.
     #[must_use]
-    pub fn passage(&self) -> Option<&Passage> {
+    pub fn passage(&self) -> Option<Passage> {
         match self {
-            Self::First(passage) | Self::Doubtful(passage, _) => Some(passage),
+            Self::First(offer) | Self::Doubtful(offer, _) => Some(offer.passage()),
             Self::Untracked | Self::Repeated(_) => None,
         }
     }
@@ -245,15 +273,38 @@ impl Attempt {
 
     /// The row that is durable with the leaf of a message that goes to the upstream.
     #[must_use]
-    pub fn sending(&self, at: Timestamp) -> Option<Write> {
-        self.passage().map(|passage| rows::upsert(passage, State::Sending, at))
+    pub fn sending(&self) -> Option<Write> {
+        self.row(State::Sending)
     }
 
     /// The row that is durable with the leaf of a message that goes into custody.
     #[must_use]
-    pub fn kept(&self, at: Timestamp) -> Option<Write> {
-        self.passage().map(|passage| rows::upsert(passage, State::Sent, at))
+    pub fn kept(&self) -> Option<Write> {
+        self.row(State::Sent)
     }
+
+    fn row(&self, state: State) -> Option<Write> {
+        match self {
+            Self::First(offer) | Self::Doubtful(offer, _) => {
+                Some(rows::upsert(&offer.passage(), &offer.accepted, state, offer.at))
+            }
+            Self::Untracked | Self::Repeated(_) => None,
+        }
+    }
+}
+
+impl Offer {
+    fn passage(&self) -> Passage {
+        Passage { account: self.account.clone(), print: self.print, reference: self.reference }
+    }
+
+    fn key(&self) -> Key {
+        (self.account.clone(), self.print)
+    }
+}
+
+fn joined(words: &BTreeSet<String>) -> String {
+    words.iter().fold(String::new(), |text, word| text + word + "\n")
 }
 
 impl Passage {
@@ -294,7 +345,7 @@ mod tests {
     }
 
     fn standing(passage: &Passage, at: Timestamp) -> Standing {
-        Standing { reference: passage.reference, state: State::Sending, at }
+        Standing { reference: passage.reference, state: State::Sending, at, accepted: [0; 16] }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::store::{Store, StoreError, Value, Write};
 pub(super) struct Row {
     pub(super) account: AccountId,
     pub(super) print: [u8; 16],
+    pub(super) accepted: [u8; 16],
     pub(super) reference: Ref,
     pub(super) state: State,
     pub(super) at: Timestamp,
@@ -20,20 +21,21 @@ pub(super) struct Row {
 }
 
 pub(super) async fn all(store: &Store) -> Result<Vec<Row>, StoreError> {
-    let rows = sqlx::query("SELECT account_id, print, ref, state, at_us FROM transit ORDER BY at_us");
+    let rows =
+        sqlx::query("SELECT account_id, print, accepted, ref, state, at_us FROM transit ORDER BY at_us");
     rows.fetch_all(store.readers()).await?.iter().map(row).collect()
 }
 
-pub(super) fn upsert(passage: &Passage, state: State, at: Timestamp) -> Write {
+pub(super) fn upsert(passage: &Passage, accepted: &[u8; 16], state: State, at: Timestamp) -> Write {
     let word = match state {
         State::Sending => "sending",
         State::Sent => "sent",
     };
     let mut values = named(passage);
-    values.extend([Value::text(word), Value::time(at)]);
+    values.extend([Value::text(word), Value::time(at), Value::blob(accepted.to_vec())]);
     Write::new(
-        "INSERT INTO transit (account_id, print, ref, state, at_us) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (account_id, print) DO UPDATE SET ref = $3, state = $4, at_us = $5",
+        "INSERT INTO transit (account_id, print, ref, state, at_us, accepted) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (account_id, print) DO UPDATE SET ref = $3, state = $4, at_us = $5, accepted = $6",
         values,
     )
 }
@@ -60,11 +62,15 @@ fn named(passage: &Passage) -> Vec<Value> {
 
 fn row(row: &SqliteRow) -> Result<Row, StoreError> {
     let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged(error.to_string());
-    let print: Vec<u8> = row.try_get("print")?;
+    let digest = |name: &str| {
+        let octets: Vec<u8> = row.try_get(name)?;
+        octets.try_into().map_err(|_| damaged(&"a digest of the wrong length"))
+    };
     let word: String = row.try_get("state")?;
     Ok(Row {
         account: AccountId::parse(&row.try_get::<String, _>("account_id")?).map_err(|e| damaged(&e))?,
-        print: print.try_into().map_err(|_| damaged(&"a print of the wrong length"))?,
+        print: digest("print")?,
+        accepted: digest("accepted")?,
         reference: Ref::parse(&row.try_get::<String, _>("ref")?).map_err(|e| damaged(&e))?,
         state: if word == "sent" { State::Sent } else { State::Sending },
         at: Timestamp::from_microsecond(row.try_get("at_us")?).unwrap_or_default(),

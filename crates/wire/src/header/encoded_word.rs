@@ -1,11 +1,14 @@
 //! Encoded words of RFC 2047, decoded the way a mail reader shows them.
 //! Called by `core::message` to judge a display name; never to find an address.
 
-use std::borrow::Cow;
+mod charset;
+mod octet_pairs;
 
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+
+use self::charset::characters;
 
 /// A text with its encoded words decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +21,10 @@ pub struct Decoded {
     pub opaque_charset: Option<String>,
     /// A `=?` begins no encoded word: some readers look for its end far behind it.
     pub broken: bool,
+    /// Octets that are none of their character set, or a character that we cannot tell: it may be any.
+    pub invalid: bool,
+    /// Letters and signs of a set of one octet each that we do not decode: none of them separates mailboxes.
+    pub unknown: bool,
 }
 
 /// Decodes every encoded word of a text, also where RFC 2047 5 does not allow one (inside quotes, in
@@ -33,7 +40,7 @@ pub fn decode(text: &str) -> Decoded {
             // RFC 2047 6.2: "any 'linear-white-space' that separates a pair of adjacent
             // 'encoded-word's is ignored"
             let adjacent = !run.charset.is_empty() && before.chars().all(char::is_whitespace);
-            if !adjacent || !run.charset.eq_ignore_ascii_case(word.charset) {
+            if !(adjacent && run.goes_on_with(&word)) {
                 run.flush(&mut out);
             }
             if !adjacent {
@@ -83,7 +90,8 @@ impl<'a> Word<'a> {
     }
 }
 
-/// Adjacent words of one character set: a character may be cut between two of them.
+/// Adjacent words in UTF-8: a character may be cut between two of them. In other sets RFC 2047 5 holds:
+/// "The characters in an 'encoded-word' MUST NOT be split"; the second half could be ASCII.
 #[derive(Default)]
 struct Run<'a> {
     charset: &'a str,
@@ -91,6 +99,10 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
+    fn goes_on_with(&self, word: &Word<'_>) -> bool {
+        charset::is_utf8(self.charset) && charset::is_utf8(word.charset)
+    }
+
     fn push(&mut self, word: &Word<'a>) {
         self.charset = word.charset;
         self.bytes.extend(word.bytes());
@@ -101,7 +113,11 @@ impl<'a> Run<'a> {
             return;
         }
         match characters(self.charset, &self.bytes) {
-            Some(text) => out.text.push_str(&text),
+            Some(read) => {
+                out.text.push_str(&read.text);
+                out.invalid |= read.invalid;
+                out.unknown |= read.unknown;
+            }
             None => {
                 out.text.push('\u{fffd}');
                 out.opaque_charset.get_or_insert_with(|| self.charset.escape_default().take(40).collect());
@@ -146,119 +162,6 @@ fn hex(digit: u8) -> u8 {
     char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok()).unwrap_or_default()
 }
 
-/// The characters of a text; `None` if the set is one in which we cannot even see ASCII, or that we do
-/// not know: some library decodes it, be it UTF-7, EBCDIC or Python's own `unicode-escape`.
-fn characters(charset: &str, bytes: &[u8]) -> Option<String> {
-    let name = charset.to_ascii_lowercase().replace('_', "-");
-    match name.as_str() {
-        "utf-8" | "utf8" | "us-ascii" | "ascii" => Some(String::from_utf8_lossy(bytes).into_owned()),
-        "iso-8859-1" | "latin1" | "windows-1252" | "cp1252" => {
-            Some(bytes.iter().map(|b| western(*b)).collect())
-        }
-        _ if name.starts_with("iso-2022-") => Some(shifted(bytes)),
-        _ if keeps_ascii(&name) => Some(ascii_part(bytes).into_owned()),
-        _ => None,
-    }
-}
-
-/// Whether octets below 128 that follow none above it are ASCII in this character set.
-fn keeps_ascii(name: &str) -> bool {
-    NUMBERED.iter().any(|start| {
-        let number = name.strip_prefix(start).map(|rest| rest.trim_start_matches('-'));
-        number.is_some_and(|number| CODE_PAGES.contains(&number))
-    }) || KEEP_ASCII.iter().any(|start| name.starts_with(start))
-}
-
-/// Every reader takes ISO-8859-1 for Windows-1252.
-fn western(byte: u8) -> char {
-    match byte {
-        0x80..=0x9f => WINDOWS_1252.chars().nth(usize::from(byte & 0x1f)).unwrap_or('\u{fffd}'),
-        _ => char::from(byte),
-    }
-}
-
-/// Character sets that keep ASCII as it is: the rest we need not know to see an address in it.
-fn ascii_part(bytes: &[u8]) -> Cow<'_, str> {
-    bytes.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '\u{fffd}' }).collect::<String>().into()
-}
-
-/// ISO 2022: escape sequences switch between ASCII and sets of two octets (RFC 1468).
-fn shifted(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    let mut single = true;
-    let mut rest = bytes;
-    loop {
-        rest = match rest {
-            [] => return out,
-            [0x1b, b'(', b'B' | b'J', after @ ..] => {
-                single = true;
-                after
-            }
-            [0x1b, b'$', b'(' | b')', _, after @ ..] | [0x1b, b'$' | b'(', _, after @ ..] => {
-                single = false;
-                after
-            }
-            [byte, after @ ..] => {
-                out.push(if single && byte.is_ascii() { char::from(*byte) } else { '\u{fffd}' });
-                after
-            }
-        };
-    }
-}
-
-/// How the names of character sets begin that add to ASCII, with `_` written as `-`.
-const KEEP_ASCII: [&str; 38] = [
-    "iso-8859-",
-    "iso8859-",
-    "iso-ir-1",
-    "latin",
-    "koi8-",
-    "gb2312",
-    "gb-2312",
-    "gbk",
-    "gb18030",
-    "csgb",
-    "chinese",
-    "big5",
-    "x-big5",
-    "shift-jis",
-    "shiftjis",
-    "sjis",
-    "x-sjis",
-    "csshiftjis",
-    "ms-kanji",
-    "euc-",
-    "x-euc-",
-    "cseuc",
-    "ks-c-5601",
-    "ksc5601",
-    "ksc-5601",
-    "uhc",
-    "johab",
-    "tis-620",
-    "tis620",
-    "viscii",
-    "tcvn",
-    "macintosh",
-    "x-mac-",
-    "mac-",
-    "armscii-8",
-    "georgian-",
-    "ansi-x3.",
-    "unknown",
-];
-
-const NUMBERED: [&str; 6] = ["windows", "cp", "ibm", "x-cp", "dos", "ms"];
-
-/// The numbers of code pages that add to ASCII; the others of IBM are EBCDIC.
-const CODE_PAGES: [&str; 42] = [
-    "437", "720", "737", "775", "850", "852", "855", "857", "858", "860", "861", "862", "863", "864", "865",
-    "866", "869", "874", "922", "932", "936", "949", "950", "1125", "1250", "1251", "1252", "1253", "1254",
-    "1255", "1256", "1257", "1258", "31j", "1250l", "1381", "943", "942", "5601", "819", "912", "915",
-];
-
-const WINDOWS_1252: &str = "€\u{fffd}‚ƒ„…†‡ˆ‰Š‹Œ\u{fffd}Ž\u{fffd}\u{fffd}‘’“”•–—˜™š›œ\u{fffd}žŸ";
-
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -292,8 +195,8 @@ mod tests {
         assert_eq!(decode("=?utf-8*en?b?w6k?=").text, "é");
         assert_eq!(decode("=?utf-8?q?=C3?= =?UTF-8?q?=A9?=").text, "é");
         assert_eq!(decode("=?windows-1252?q?=93Ana=94?=").text, "“Ana”");
-        assert_eq!(decode("=?gb2312?q?=C4=E3@bank.example?=").text, "\u{fffd}\u{fffd}@bank.example");
-        assert_eq!(decode("=?iso-2022-jp?b?GyRCJCIbKEIgYQ==?=").text, "\u{fffd}\u{fffd} a");
+        assert_eq!(decode("=?gb2312?q?=C4=E3@bank.example?=").text, "\u{fffd}@bank.example");
+        assert_eq!(decode("=?iso-2022-jp?b?GyRCJCIbKEIgYQ==?=").text, "\u{fffd} a");
     }
 
     #[test]

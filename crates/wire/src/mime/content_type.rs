@@ -16,6 +16,8 @@ pub(super) struct ContentType<'a> {
     pub(super) malformed: bool,
     /// Two `charset` parameters that differ.
     pub(super) two_charsets: bool,
+    /// Two `name` parameters that differ.
+    pub(super) two_names: bool,
 }
 
 /// What an entity contains.
@@ -51,9 +53,9 @@ impl<'a> ContentType<'a> {
             two_boundaries: false,
             in_pieces: false,
             malformed,
-            two_charsets: false,
+            two_charsets: differ(parameters, b"charset", u8::to_ascii_lowercase),
+            two_names: differ(parameters, b"name", u8::clone),
         };
-        let mut charset: Option<Boundary<'_>> = None;
         let mut rest = parameters;
         while let Some((name, value, after)) = parameter(rest) {
             found.malformed |= !is_name(name) || value.odd || is_parameter(&value);
@@ -62,15 +64,34 @@ impl<'a> ContentType<'a> {
                 found.boundary.get_or_insert(value);
             } else if starts_with(name, b"boundary*") {
                 found.in_pieces = true;
-            } else if name.eq_ignore_ascii_case(b"charset") {
-                let first = charset.get_or_insert_with(|| value.clone());
-                found.two_charsets |= !first.text.eq_ignore_ascii_case(&value.text);
             }
             rest = after;
         }
         found.boundary = found.boundary.filter(|boundary| !boundary.text.is_empty());
         found
     }
+}
+
+/// Whether a Content-Disposition value has two `filename` parameters that differ.
+pub(super) fn has_two_file_names(value: &[u8]) -> bool {
+    let start = value.iter().position(|b| *b == b';').unwrap_or(value.len());
+    differ(value.get(start..).unwrap_or_default(), b"filename", u8::clone)
+}
+
+/// Whether a parameter occurs twice with two values; `as_compared` is what counts of an octet.
+fn differ(parameters: &[u8], known: &[u8], as_compared: fn(&u8) -> u8) -> bool {
+    let mut first: Option<Vec<u8>> = None;
+    let mut rest = parameters;
+    while let Some((name, value, after)) = parameter(rest) {
+        if name.eq_ignore_ascii_case(known) {
+            let value: Vec<u8> = value.text.iter().map(as_compared).collect();
+            if first.get_or_insert_with(|| value.clone()) != &value {
+                return true;
+            }
+        }
+        rest = after;
+    }
+    false
 }
 
 impl Kind {
@@ -245,6 +266,21 @@ mod tests {
         }
         assert!(!malformed("multipart/mixed (a); x-boundary=b; charset; boundary=----=_c; "));
         assert!(!malformed("multipart/mixed; name=\"a boundary=b\"; boundary=boundary"));
+    }
+
+    #[test]
+    fn two_names_of_a_file_are_told() {
+        assert!(has_two_file_names(b" attachment; filename=a.txt; FileName=b.exe"));
+        assert!(has_two_file_names(b" attachment; filename=\"a.txt\";\r\n filename=A.txt"));
+        assert!(!has_two_file_names(b" attachment; filename=a.txt; filename=\"a.txt\""));
+        assert!(!has_two_file_names(b" attachment; filename*0=a; filename*1=b; filename=ab"));
+        let names = |value: &str| ContentType::read(value.as_bytes()).two_names;
+        assert!(names("application/x; name=a.txt; name=b.exe"));
+        assert!(!names("application/x; name=a.txt; x-name=b.exe"));
+        let charsets = |value: &str| ContentType::read(value.as_bytes()).two_charsets;
+        assert!(
+            charsets("text/plain; charset=a; charset=b") && !charsets("text/plain; charset=a; charset=A")
+        );
     }
 
     fn boundary(value: &str) -> Option<String> {

@@ -124,7 +124,8 @@ pub enum MimeAmbiguity {
         /// The line.
         line: usize,
     },
-    /// A multipart in base64 or quoted-printable, which RFC 2045 6.4 forbids: some readers decode it, some do not.
+    /// A multipart in another encoding than 7bit, 8bit or binary, which RFC 2045 6.4 forbids: some readers
+    /// decode it, some do not.
     #[error("the multipart whose header ends in line {line} is encoded")]
     EncodedMultipart {
         /// The line.
@@ -152,6 +153,12 @@ pub enum MimeAmbiguity {
     /// One Content-Type has two `charset` parameters that differ.
     #[error("the part whose header ends in line {line} has two character sets")]
     TwoCharsets {
+        /// The line.
+        line: usize,
+    },
+    /// Two different `filename` parameters in one Content-Disposition, or `name` in one Content-Type.
+    #[error("the part whose header ends in line {line} has two file names")]
+    TwoFileNames {
         /// The line.
         line: usize,
     },
@@ -198,6 +205,7 @@ impl MimeAmbiguity {
             Self::LooseBoundary { .. } => "loose-boundary",
             Self::TwoDispositions { .. } => "two-dispositions",
             Self::TwoCharsets { .. } => "two-charsets",
+            Self::TwoFileNames { .. } => "two-file-names",
             Self::EncodingForm { .. } => "encoding-form",
             Self::NoBoundary { .. } => "no-boundary",
             Self::Partial { .. } => "partial",

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::content_type::{ContentType, Kind, without_comments};
+use super::content_type::{ContentType, Kind, has_two_file_names, without_comments};
 use super::structure::{MimeAmbiguity, MimeFault, Structure};
 use crate::limits::Limits;
 
@@ -221,13 +221,16 @@ impl<'a> Walk<'a> {
         let message = self.message;
         let value = |span: &(usize, usize)| message.get(span.0..span.1).unwrap_or_default();
         let base64 = !header.encodings.0.is_empty() && header.encodings.0.iter().all(|s| is_base64(value(s)));
-        // RFC 2045 6.4: a multipart's encoding is "7bit", "8bit" or "binary", nothing else.
         let encoded = header.encodings.0.iter().any(|s| is_encoded(value(s)));
         let line = self.line;
         let odd = [
             (header.types.0.len() > 1, MimeAmbiguity::TwoContentTypes { line }),
             (header.encodings.0.len() > 1, MimeAmbiguity::TwoEncodings { line }),
             (header.dispositions.0.len() > 1, MimeAmbiguity::TwoDispositions { line }),
+            (
+                header.dispositions.0.iter().any(|s| has_two_file_names(value(s))),
+                MimeAmbiguity::TwoFileNames { line },
+            ),
             (header.encodings.0.iter().any(|s| is_near_miss(value(s))), MimeAmbiguity::EncodingForm { line }),
         ];
         self.note(odd);
@@ -236,6 +239,7 @@ impl<'a> Walk<'a> {
             let read = ContentType::read(value(span));
             self.note([
                 (read.two_charsets, MimeAmbiguity::TwoCharsets { line }),
+                (read.two_names, MimeAmbiguity::TwoFileNames { line }),
                 (read.kind == Kind::Partial, MimeAmbiguity::Partial { line }),
             ]);
             match read.kind {
@@ -332,8 +336,10 @@ fn is_field(text: &[u8]) -> bool {
     !name.is_empty() && name.len() < text.len() && name.iter().all(u8::is_ascii_graphic)
 }
 
+/// RFC 2045 6.4: "encodings other than '7bit', '8bit', or 'binary' are forbidden" for a multipart.
 fn is_encoded(value: &[u8]) -> bool {
-    is_base64(value) || value.trim_ascii().eq_ignore_ascii_case(b"quoted-printable")
+    let word = without_comments(value);
+    !["7bit", "8bit", "binary", ""].iter().any(|plain| word.eq_ignore_ascii_case(plain.as_bytes()))
 }
 
 fn is_base64(value: &[u8]) -> bool {

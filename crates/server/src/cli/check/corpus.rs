@@ -16,6 +16,9 @@ use super::super::exit::{Code, Failure, data, talk};
 use super::{Asked, Bench, graver, gravity, told};
 
 /// Judge every *.eml file below a directory, in the order of their paths; one JSON line a file
+///
+/// Files with LF or mixed line ends are turned into CRLF first, which is told (`normalised`). SMTP never does
+/// that: it refuses a bare line feed, so a file may pass here whose octets would be refused.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CheckCorpus {
     /// The directory; beside X.eml an optional X.toml says account, envelope and more

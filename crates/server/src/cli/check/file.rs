@@ -16,11 +16,15 @@ pub(super) struct MessageFile {
 }
 
 impl MessageFile {
+    /// Only a regular file, or a link to one: a pipe may never end.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let read = std::fs::read(path);
-        let octets = read.map_err(|e| {
-            Failure::new(Code::Unreachable, format!("`{}` cannot be read: {e}", path.display()))
-        })?;
+        let unreadable = |why: &dyn std::fmt::Display| {
+            Failure::new(Code::Unreachable, format!("`{}` cannot be read: {why}", path.display()))
+        };
+        if !std::fs::metadata(path).map_err(|e| unreadable(&e))?.is_file() {
+            return Err(unreadable(&"it is no regular file"));
+        }
+        let octets = std::fs::read(path).map_err(|e| unreadable(&e))?;
         Ok(Self::of(&octets))
     }
 

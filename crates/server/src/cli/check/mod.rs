@@ -22,6 +22,9 @@ use crate::boot::judge;
 use crate::gate::Judge;
 
 /// Judge messages from files
+///
+/// Files with LF or mixed line ends are turned into CRLF first, which is told (`normalised`). SMTP never does
+/// that: it refuses a bare line feed, so a file may pass here whose octets would be refused.
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckMessage {
     /// Message files; beside X.eml an optional X.toml says account, envelope and more
@@ -126,8 +129,7 @@ fn told(path: &Path, ruling: Option<&Value>, normalised: bool, error: Option<&st
     let reasons = ruling.and_then(|r| r.get("reasons")).and_then(Value::as_array);
     let codes: Vec<Value> =
         reasons.into_iter().flatten().filter_map(|reason| reason.get("code")).cloned().collect();
-    let mut line =
-        json!({ "file": path, "decision": decision, "reasons": codes, "ruling": ruling, "error": error });
+    let mut line = json!({ "file": path.to_string_lossy(), "decision": decision, "reasons": codes, "ruling": ruling, "error": error });
     if let Some(object) = line.as_object_mut().filter(|_| normalised) {
         object.insert("normalised".to_owned(), json!(true));
     }
@@ -143,6 +145,9 @@ fn sentence(line: &Value) -> String {
     let decision = ruling.get("decision").and_then(Value::as_str).unwrap_or_default();
     let how = ruling.get("how").and_then(Value::as_str).map(|how| format!(" ({how})")).unwrap_or_default();
     let mut out = format!("{file}: {decision}{how}");
+    if line.get("normalised").is_some() {
+        out += "\n  normalised: its line ends were turned into CRLF; SMTP would refuse these octets";
+    }
     for reason in ruling.get("reasons").and_then(Value::as_array).into_iter().flatten() {
         let text = |name: &str| reason.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         out += &format!("\n  {}: {}\n    {}", text("code"), text("sentence"), text("remedy"));
@@ -168,4 +173,27 @@ const fn gravity(code: Code) -> u8 {
 /// A warning of a file, told beside its line.
 fn warn(path: &Path, warning: &str) {
     talk(&format!("countersign: {}: {warning}", path.display()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_not_utf8_is_told_as_it_can_be() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"a\xff.eml"));
+        let line = told(path, None, false, Some("cannot be read"));
+        assert_eq!(line.get("file"), Some(&json!("a\u{fffd}.eml")));
+        assert_eq!(sentence(&line), "a\u{fffd}.eml: not judged: cannot be read");
+    }
+
+    #[test]
+    fn normalised_line_ends_are_told_in_words_too() {
+        let ruling = json!({ "decision": "allow", "reasons": [] });
+        let words = |normalised| sentence(&told(Path::new("a.eml"), Some(&ruling), normalised, None));
+        assert_eq!(words(false), "a.eml: allow");
+        assert!(words(true).starts_with("a.eml: allow\n  normalised: "));
+    }
 }

@@ -139,6 +139,15 @@ fn wrong_words_name_those_that_are_allowed() {
         "/etc/x.toml:3: `account_from` in [[send.listener]] is `header:`: allowed are `auth`, `xclient`, \
          `header:X-Account`, `mail-from-map`, `account:ID`"
     );
+    for name in ["From", "reply-to", "MESSAGE-ID", "Received", "MIME-Version", "Content-Type"] {
+        assert_eq!(
+            listener(&format!("account_from = \"header:{name}\"")),
+            format!(
+                "/etc/x.toml:3: `account_from` in [[send.listener]] is `header:{name}`: authors and MTAs \
+                 write fields of that name: take one of your own, as in `header:X-Account`"
+            )
+        );
+    }
     assert_eq!(
         wrong("[server]\npublic_url = \"gate.example\"\nhostname = \"a b\""),
         "/etc/x.toml:2: `public_url` in [server] is `gate.example`: an address is allowed, as in \

@@ -128,6 +128,25 @@ fn a_relay_believes_named_networks_and_knows_the_account() {
 }
 
 #[test]
+fn a_relay_that_believes_too_many_is_said() {
+    let trusting = |trusted: &str| {
+        let relay = "listen = \"127.0.0.1:25\"\nkind = \"relay\"\naccount_from = \"account:acme\"";
+        loaded(&format!("{MAIL}[[send.listener]]\n{relay}\ntrusted = [{trusted}]\n")).unwrap().warnings
+    };
+    for wide in ["0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
+        let warnings = trusting(&format!("\"{wide}\", \"192.0.2.1\""));
+        let [warning] = warnings.as_slice() else { panic!("{wide}: {warnings:?}") };
+        assert!(warning.contains("whoever connects from there sends without signing in"), "{warning}");
+    }
+    let warnings = trusting("\"127.0.0.1/8\"");
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(warning.ends_with(
+        "`127.0.0.1/8` in `trusted` is read as `127.0.0.0/8`, all of it; for one address leave the `/8` away"
+    ));
+    assert_eq!(trusting("\"127.0.0.0/8\", \"127.0.0.1/32\", \"2001:db8::/32\""), Vec::<String>::new());
+}
+
+#[test]
 fn plaintext_without_effect_is_said() {
     let text = format!(
         "{MAIL}\n[[send.listener]]\nlisten = \"127.0.0.1:465\"\ntls = \"implicit\"\nplaintext = \"loopback\""

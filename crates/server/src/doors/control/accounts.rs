@@ -28,6 +28,7 @@ pub struct Apply {
 
 /// What is to be blocked, or to act again: with neither a domain nor a credential the whole account.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Block {
     reason: Option<String>,
     domain: Option<String>,
@@ -151,6 +152,10 @@ pub(super) async fn unblock(
         false => serde_json::from_slice(&body).map_err(|e| Problem::bad_request(&e.to_string()))?,
     };
     let target = control.target(&id, &block).await?;
+    let account = control.directory.account(&target.account).await;
+    if account.is_ok_and(|account| !account.is_blocked(&target.reach)) {
+        return Err(Problem::not_found("nothing of that is blocked: `account show` says what is"));
+    }
     control.change(peer, target, None).await
 }
 

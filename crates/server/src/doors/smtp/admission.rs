@@ -1,5 +1,5 @@
 //! Admission: how many sessions stand, for an address, for its network and altogether, and who is let in
-//! when they are many. All listeners share it; each asks before it greets.
+//! when they are many. A trusted relay counts altogether only. All listeners share it; each asks before it greets.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,13 +37,16 @@ struct Crowd {
 pub(super) struct Place {
     admission: Admission,
     ip: IpAddr,
+    trusted: bool,
 }
 
 /// Why a session is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
-    /// Too many from this address or its network.
-    Peer,
+    /// Too many from this address.
+    Address,
+    /// Too many from its network.
+    Network,
     /// Too many altogether, or so many that newcomers have to wait.
     House,
 }
@@ -54,23 +57,27 @@ impl Admission {
         Self { crowd: Arc::new(Mutex::new(crowd)), stress }
     }
 
-    /// A place for one more session. Under stress only those are let in who are trusted or known.
+    /// A place for one more session. Under stress only those are let in who are trusted or known. One trusted
+    /// relay brings the mail of many: it is not held to what an address or network may have.
     pub(super) fn admit(&self, ip: IpAddr, trusted: bool) -> Result<Place, Full> {
         let (ip, now) = (ip.to_canonical(), Instant::now());
         let mut crowd = self.crowd();
         let most = crowd.most;
-        if crowd.count(ip) >= most.per_ip || crowd.count(network(ip)) >= most.per_net {
-            return Err(Full::Peer);
+        if !trusted && crowd.count(ip) >= most.per_ip {
+            return Err(Full::Address);
+        }
+        if !trusted && crowd.count(network(ip)) >= most.per_net {
+            return Err(Full::Network);
         }
         if crowd.all >= most.all || self.stress.is_on() && !trusted && !crowd.knows(ip, now) {
             return Err(Full::House);
         }
-        crowd.change(ip, |count| count.saturating_add(1));
+        crowd.change(ip, trusted, |count| count.saturating_add(1));
         if trusted {
             crowd.remember(ip, now);
         }
         self.stress.sessions(crowd.all, most.all);
-        Ok(Place { admission: self.clone(), ip })
+        Ok(Place { admission: self.clone(), ip, trusted })
     }
 
     /// Somebody has signed in from this address: it is let in under stress, too.
@@ -95,8 +102,11 @@ impl Crowd {
         self.standing.get(&key).copied().unwrap_or(0)
     }
 
-    fn change(&mut self, ip: IpAddr, by: impl Fn(usize) -> usize) {
+    fn change(&mut self, ip: IpAddr, trusted: bool, by: impl Fn(usize) -> usize) {
         self.all = by(self.all);
+        if trusted {
+            return;
+        }
         for key in [ip, network(ip)] {
             match by(self.count(key)) {
                 0 => self.standing.remove(&key),
@@ -122,7 +132,7 @@ impl Crowd {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut crowd = self.admission.crowd();
-        crowd.change(self.ip, |count| count.saturating_sub(1));
+        crowd.change(self.ip, self.trusted, |count| count.saturating_sub(1));
         self.admission.stress.sessions(crowd.all, crowd.most.all);
     }
 }
@@ -153,12 +163,25 @@ mod tests {
         let admit = |text: &str| admission.admit(ip(text), false);
         let first = admit("192.0.2.1");
         assert!(first.is_ok());
-        assert_eq!(admit("192.0.2.1").err(), Some(Full::Peer));
+        assert_eq!(admit("192.0.2.1").err(), Some(Full::Address));
         let _second = admit("192.0.2.2").unwrap();
-        assert_eq!(admit("192.0.2.3").err(), Some(Full::Peer), "the network is full");
+        assert_eq!(admit("192.0.2.3").err(), Some(Full::Network));
         drop(first);
         assert!(admit("192.0.2.3").is_ok());
         assert!(admission.crowd().standing.len() <= 2, "what nobody stands for is forgotten");
+    }
+
+    #[test]
+    fn a_trusted_relay_counts_altogether_only() {
+        let admission = Admission::new(Connections { per_ip: 1, per_net: 1, all: 5 }, Stress::new());
+        let admit = |trusted| admission.admit(ip("192.0.2.1"), trusted);
+        let places: Vec<Place> = (0..4).map(|_| admit(true).unwrap()).collect();
+        let customer = admit(false).unwrap();
+        assert_eq!(admit(true).err(), Some(Full::House));
+        drop(places);
+        assert_eq!(admit(false).err(), Some(Full::Address), "the customer still stands there");
+        drop(customer);
+        assert!(admit(false).is_ok());
     }
 
     #[test]

@@ -225,6 +225,7 @@ const SEEN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use super::super::guesses::{Attempt, Open};
     use super::*;
 
     #[test]
@@ -267,12 +268,13 @@ mod tests {
         let _place = capacity.admission.admit(here, false).unwrap();
         let mut share = capacity.budget.share();
         assert!(share.grow_to(60));
-        capacity.guesses.count("acme", here, Instant::now());
+        let attempt = Attempt { login: "acme", ip: here, meant: false };
+        capacity.guesses.count(attempt, Open::Everybody, Instant::now());
 
         capacity.adopt(connections(1), 50, guesses(1));
         assert!(capacity.admission.admit(here, true).is_err());
         assert!(!share.grow_to(61) && !capacity.budget.has(1) && capacity.stress.is_on());
-        assert!(!capacity.guesses.may_try("acme", here, Instant::now()));
+        assert_eq!(capacity.guesses.open(attempt, Instant::now()), Open::Nobody);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::accounts::{Account, DirectoryError};
 use crate::acts::{Means, Outcome, RefusedRecipient};
 use crate::clock::draw_ref;
 use crate::custody::Parameters;
+use crate::gate::Repeated;
 use crate::net::Transaction;
 use crate::probes::Case;
 use crate::transit::Passage;
@@ -229,6 +230,10 @@ impl Letter {
         let message = Message::read(bytes, &door.settings.limits);
         let means = self.means();
         let case = Case { request: self.into_request(door, message), account, way };
+        if let Some(Repeated { smtp, outcome, passage }) = door.gate.repeated(&case.request, &means) {
+            drop(means.abandoned());
+            return Submitted { reply: smtp, outcome: Some(outcome), passage: Some(passage) };
+        }
         let reply = door.gate.pass(case, means).await;
         Submitted { reply: reply.smtp, outcome: reply.outcome, passage: reply.passage }
     }
@@ -239,7 +244,9 @@ impl Letter {
         let Sending::Named(field) = self.sending.clone() else { return Ok((self, bytes)) };
         let taken = named::take(&bytes, &field).map_err(|error| format!("{field}: {error}"));
         let found = taken.and_then(|(value, rest)| {
-            let account = AccountId::parse(&value).map_err(|error| format!("{field}: {error}"))?;
+            let shown = || value.escape_default().take(30).collect::<String>();
+            let account =
+                AccountId::parse(&value).map_err(|_| format!("{field}: `{}` is no account id", shown()))?;
             Ok((account, rest))
         });
         let (account, rest) = match found {

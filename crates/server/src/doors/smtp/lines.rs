@@ -8,6 +8,7 @@ use countersign_wire::limits::Limits;
 use countersign_wire::smtp::chunk::ChunkDecoder;
 use countersign_wire::smtp::data::{DataDecoder, DataFault};
 use countersign_wire::smtp::reply::Reply;
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -190,6 +191,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
             return Ok(());
         }
         self.flush().await
+    }
+
+    /// Reads what the client has sent already, without waiting for more.
+    pub(super) fn look_ahead(&mut self) {
+        // That it is gone, or the connection broken, is found when it is read from again.
+        let _read = self.socket.read_buf(&mut self.ahead).now_or_never();
     }
 
     /// Whether the client has sent something that is not read yet.

@@ -135,7 +135,8 @@ impl Door {
             Who::Relays { .. } => return Err(&NOT_TRUSTED),
         };
         self.capacity.admission.admit(ip, trusted).map_err(|full| match full {
-            Full::Peer => &TOO_MANY_CONNECTIONS,
+            Full::Address => &TOO_MANY_FROM_ADDRESS,
+            Full::Network => &TOO_MANY_FROM_NETWORK,
             Full::House => &HOUSE_FULL,
         })
     }
@@ -225,8 +226,10 @@ fn with_reference(reply: Reply, reference: &countersign_core::ids::Ref) -> Reply
 
 static NOT_TRUSTED: FixedReply =
     FixedReply::new(554, (5, 7, 1), "this listener is for trusted relays, and you are none; goodbye");
-static TOO_MANY_CONNECTIONS: FixedReply =
+static TOO_MANY_FROM_ADDRESS: FixedReply =
     FixedReply::new(421, (4, 7, 0), "too many connections from your address; try again later");
+static TOO_MANY_FROM_NETWORK: FixedReply =
+    FixedReply::new(421, (4, 7, 0), "too many connections from your network; try again later");
 static HOUSE_FULL: FixedReply =
     FixedReply::new(421, (4, 3, 2), "this server is too busy for newcomers; try again later");
 const HANDSHAKE: Duration = Duration::from_secs(30);

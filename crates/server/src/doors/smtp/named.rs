@@ -12,8 +12,12 @@ pub(super) enum NamedError {
     NotFirst,
     #[error("the field occurs more than once")]
     Twice,
-    #[error("the field goes on over several lines, or is not text")]
-    Form,
+    #[error("white space stands before its colon")]
+    Space,
+    #[error("the field goes on over several lines")]
+    Folded,
+    #[error("its value is not text")]
+    NotText,
 }
 
 /// The value of the field, and the message without it.
@@ -34,9 +38,13 @@ pub(super) fn take(message: &Bytes, name: &str) -> Result<(String, Bytes), Named
         (Some(value), _) => {
             let rest = message.slice(first_end..);
             // RFC 5322 2.2.3: a line that begins with white space goes on with the field before it.
-            let folded = rest.first().is_some_and(|octet| matches!(octet, b' ' | b'\t'));
-            let plain = !folded && name_of(first).len() == name.len();
-            let text = std::str::from_utf8(value).ok().filter(|_| plain).ok_or(NamedError::Form)?;
+            if rest.first().is_some_and(|octet| matches!(octet, b' ' | b'\t')) {
+                return Err(NamedError::Folded);
+            }
+            if name_of(first).len() != name.len() {
+                return Err(NamedError::Space);
+            }
+            let text = std::str::from_utf8(value).map_err(|_| NamedError::NotText)?;
             Ok((text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r' | '\n')).to_owned(), rest))
         }
     }
@@ -92,10 +100,12 @@ mod tests {
             ("From: a@shop.example\r\nX-Account: shop\r\n\r\n", NamedError::NotFirst),
             ("X-Account: shop\r\nFrom: a@shop.example\r\nX-Account: bank\r\n\r\n", NamedError::Twice),
             ("X-Account: shop\r\nno field\r\nx-account : bank\r\n\r\n", NamedError::Twice),
-            ("X-Account: shop\r\n bank\r\n\r\n", NamedError::Form),
-            ("X-Account: shop\r\n\t\r\n\r\n", NamedError::Form),
-            ("X-Account : shop\r\n\r\n", NamedError::Form),
+            ("X-Account: shop\r\n bank\r\n\r\n", NamedError::Folded),
+            ("X-Account: shop\r\n\t\r\n\r\n", NamedError::Folded),
+            ("X-Account : shop\r\n\r\n", NamedError::Space),
         ];
+        let octets = Bytes::from_static(b"X-Account: \xff\r\n\r\n");
+        assert_eq!(take(&octets, "X-Account").unwrap_err(), NamedError::NotText);
         for (message, error) in cases {
             assert_eq!(named(message), Err(error), "{message:?}");
         }

@@ -12,12 +12,13 @@ use super::handle::{Clock, RecordError};
 use super::loose::Loose;
 use super::owed::Debts;
 use super::tip::Tip;
+use super::trouble::Trouble;
 use crate::store::Keys;
 use crate::store::{Store, StoreError};
 
-/// A draft and who waits for it.
+/// A draft and who waits for it; without a draft, what rides along is to be written now.
 pub(super) struct Waiting {
-    pub(super) draft: Draft,
+    pub(super) draft: Option<Draft>,
     pub(super) answer: oneshot::Sender<Result<(), RecordError>>,
 }
 
@@ -30,6 +31,8 @@ pub(super) struct Committer {
     pub(super) debts: Arc<Debts>,
     pub(super) loose: Arc<Loose>,
     pub(super) tip: Tip,
+    /// Whether the last commit failed, for others to see.
+    pub(super) trouble: Arc<Trouble>,
     /// Whether the last commit failed: then what is durable is not known until the store has been read.
     pub(super) unsure: bool,
     /// Whether what is owed could not be sealed when it was last tried.
@@ -44,22 +47,38 @@ impl Committer {
             tokio::select! {
                 taken = self.inbox.recv_many(&mut waiting, BATCH) => match taken {
                     0 => break,
-                    _ => self.commit(waiting).await,
+                    _ => self.take(waiting).await,
                 },
                 () = payable(&self.debts, self.unsure || self.stuck) => self.commit(Vec::new()).await,
             }
         }
-        if self.debts.count() > 0 {
-            self.commit(Vec::new()).await;
+    }
+
+    async fn take(&mut self, waiting: Vec<Waiting>) {
+        let (mut live, mut flushes) = (Vec::new(), Vec::new());
+        for Waiting { draft, answer } in waiting {
+            match draft {
+                Some(draft) => live.push((draft, answer)),
+                None => flushes.push(answer),
+            }
         }
-        if let Err(error) = self.append(&[]).await {
-            tracing::warn!(%error, "some rows that were to ride along are not written");
+        self.commit(live).await;
+        if !flushes.is_empty() {
+            let done = self.flush().await;
+            flushes.into_iter().for_each(|answer| drop(answer.send(done.clone())));
         }
     }
 
-    async fn commit(&mut self, waiting: Vec<Waiting>) {
-        let (live, answers): (Vec<Draft>, Vec<_>) =
-            waiting.into_iter().map(|waiting| (waiting.draft, waiting.answer)).unzip();
+    /// Pays what is owed and writes what rides along, without waiting for an entry.
+    async fn flush(&mut self) -> Result<(), RecordError> {
+        if self.debts.count() > 0 {
+            self.commit(Vec::new()).await;
+        }
+        self.append(&[]).await.map(drop).map_err(|error| RecordError::Unavailable(error.to_string()))
+    }
+
+    async fn commit(&mut self, waiting: Vec<(Draft, oneshot::Sender<Result<(), RecordError>>)>) {
+        let (live, answers): (Vec<Draft>, Vec<_>) = waiting.into_iter().unzip();
         // While the store may be down, live rulings do not wait for what is owed; but the rows of a block that
         // is owed go before those of the unblock that may be among them.
         let (paying, mut drafts) = match self.unsure && !live.is_empty() && !self.debts.have_writes() {
@@ -97,11 +116,15 @@ impl Committer {
         let loose = self.loose.take();
         match append(&self.store, &self.tip, drafts, &loose, now_us).await {
             Ok(appended) => {
+                if appended.leaves > 0 {
+                    self.trouble.is_over();
+                }
                 metrics::counter!("countersign_ledger_leaves_total").increment(appended.leaves as u64);
                 Ok(appended.settle(&mut self.tip))
             }
             Err(error) => {
                 self.unsure = true;
+                self.trouble.is_here();
                 self.loose.give_back(loose);
                 Err(error)
             }

@@ -15,6 +15,7 @@ use super::loose::Loose;
 use super::owed::Debts;
 use super::recorded::{Durable, Owed, Recorded};
 use super::tip::Tip;
+use super::trouble::Trouble;
 use crate::seal::SealError;
 use crate::store::Keys;
 use crate::store::{Store, StoreError, Write};
@@ -28,6 +29,7 @@ pub struct Ledger {
     keys: Keys,
     debts: Arc<Debts>,
     loose: Arc<Loose>,
+    trouble: Arc<Trouble>,
     committer: mpsc::Sender<Waiting>,
 }
 
@@ -38,6 +40,7 @@ impl Ledger {
         let (committer, inbox) = mpsc::channel(BATCH);
         let debts = Arc::new(Debts::default());
         let loose = Arc::new(Loose::default());
+        let trouble = Arc::new(Trouble::default());
         let task = Committer {
             store,
             keys: keys.clone(),
@@ -46,11 +49,12 @@ impl Ledger {
             debts: Arc::clone(&debts),
             loose: Arc::clone(&loose),
             tip,
+            trouble: Arc::clone(&trouble),
             unsure: false,
             stuck: false,
         };
         tokio::spawn(task.run());
-        Ok(Self { keys, debts, loose, committer })
+        Ok(Self { keys, debts, loose, trouble, committer })
     }
 
     /// Records a ruling together with the writes that belong to it, and returns when both are on disk.
@@ -62,7 +66,7 @@ impl Ledger {
         writes: Vec<Write>,
     ) -> Result<Recorded<Durable>, RecordError> {
         let draft = Draft::ruling(&self.keys, &ruling, extra, false).await?;
-        self.commit(Draft { writes, ..draft }).await?;
+        self.commit(Some(Draft { writes, ..draft })).await?;
         Ok(Recorded::new(Box::new(ruling)))
     }
 
@@ -83,13 +87,33 @@ impl Ledger {
         writes: Vec<Write>,
     ) -> Result<(), RecordError> {
         let draft = Draft::outcome(&self.keys, reference, account, value).await?;
-        self.commit(Draft { writes, ..draft }).await
+        self.commit(Some(Draft { writes, ..draft })).await
     }
 
     /// Writes a row with the next commit, whosever it is; lost when the process ends before. For rows whose
     /// loss costs nothing but work.
     pub fn later(&self, write: Write) {
         self.loose.add(write);
+    }
+
+    /// Writes what is owed and what rides along, before the store is closed. What cannot be written is lost,
+    /// and the log says so.
+    pub async fn close(&self) {
+        if let Err(error) = self.commit(None).await {
+            tracing::warn!(%error, "some rows that were to ride along are not written");
+        }
+        if self.owed() > 0 {
+            tracing::error!(
+                owed = self.owed(),
+                "rulings that are owed to the ledger are lost, blocks among them too"
+            );
+        }
+    }
+
+    /// Whether no commit has failed within the last seconds.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        !self.trouble.is_recent()
     }
 
     /// How many rulings are owed.
@@ -104,7 +128,7 @@ impl Ledger {
         self.debts.forgotten()
     }
 
-    async fn commit(&self, draft: Draft) -> Result<(), RecordError> {
+    async fn commit(&self, draft: Option<Draft>) -> Result<(), RecordError> {
         let stopped = || RecordError::Unavailable("its task has stopped".to_owned());
         let (answer, answered) = oneshot::channel();
         self.committer.send(Waiting { draft, answer }).await.map_err(|_| stopped())?;

@@ -13,6 +13,7 @@ mod permit;
 pub mod read;
 mod recorded;
 mod tip;
+mod trouble;
 pub mod verify;
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ impl Debts {
     /// Remembers a ruling; when there is no room left it is only counted, and logged.
     pub(super) fn add(&self, ruling: Ruling, extra: Value, writes: Vec<Write>) {
         let mut state = self.state();
-        if state.queue.len() >= BOUND {
+        // Blocks are few and have rows: they always find room. Refusals have none, and any number may come.
+        if state.queue.len() >= BOUND && writes.is_empty() {
             state.forgotten += 1;
             tracing::error!(ref = %ruling.reference(), account = %ruling.account(),
                 decision = ruling.decision().word(), "ruling is lost to the ledger: too many are owed");

@@ -148,6 +148,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.commands = 0;
         // The upstream has it, whether the client is still there or not.
         outcome.into_iter().for_each(|outcome| self.door.gate.settle(outcome));
+        // What the client sent before it hears this does not show that it will.
+        self.lines.look_ahead();
         self.say(&reply).await?;
         self.unheard = passage;
         // The two ends may disagree about where the message stopped.
