@@ -1,11 +1,11 @@
 //! Extensions of SMTP: chunks (BDAT), DSN parameters and SMTPUTF8, through the real server to a mail server.
 //! What the mail server lacks is not offered, but for chunks, which are ours alone.
 
-use countersign::sandbox::sink::SinkSettings;
+use countersign::sandbox::sink::{Act, On, SinkSettings};
 
 use crate::client::{Client, Reply, stuffed};
 use crate::letters::reasons;
-use crate::world::{Plan, World, letter};
+use crate::world::{KEPT, Plan, World, letter};
 
 const FROM: &str = "news@acme.example";
 
@@ -186,6 +186,33 @@ async fn dsn_parameters_reach_the_upstream_as_they_were_given() {
     given.sort_unstable();
     assert_eq!(given, ["BODY=8BITMIME", "ENVID=QQ+2B314159", "RET=HDRS"]);
     let expected = ["NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bo+2Bold@reader.example", "NOTIFY=NEVER", ""];
+    assert_eq!(envelope.recipient_parameters, expected);
+}
+
+#[tokio::test]
+async fn what_was_said_beside_the_addresses_goes_on_when_held_mail_is_released() {
+    let world = World::of(rich()).await;
+    world.sink.once(On::Rcpt("nobody@".to_owned()), Act::Reply("550 5.1.1 nobody".to_owned()));
+    let mut client = world.client("acme").await;
+    for (command, code) in [
+        ("MAIL FROM:<b\u{e4}cker@acme.example> SMTPUTF8 BODY=8BITMIME RET=HDRS ENVID=QQ+2B314159", 250),
+        ("RCPT TO:<b\u{f6}@reader.example> NOTIFY=SUCCESS,DELAY", 250),
+        ("RCPT TO:<nobody@reader.example> NOTIFY=FAILURE", 550),
+        ("RCPT TO:<cy@reader.example> NOTIFY=NEVER ORCPT=rfc822;cy@old.example", 250),
+        ("DATA", 354),
+    ] {
+        assert_eq!(client.ask(command).await.code, code, "{command}");
+    }
+    client.write(&stuffed(&letter(&format!("a@{KEPT}")))).await;
+    let held = client.hear().await;
+    assert_eq!(held.code, 250, "{held:?}");
+    world.cli(&["held", "release", held.reference().unwrap()]).await.expect_code(0);
+    let envelope = world.arrival(1).await.envelope;
+    let mut given: Vec<&str> = envelope.mail_parameters.split(' ').collect();
+    given.sort_unstable();
+    assert_eq!(given, ["BODY=8BITMIME", "ENVID=QQ+2B314159", "RET=HDRS", "SMTPUTF8"]);
+    assert_eq!(envelope.recipients, ["b\u{f6}@reader.example", "cy@reader.example"]);
+    let expected = ["NOTIFY=SUCCESS,DELAY", "NOTIFY=NEVER ORCPT=rfc822;cy@old.example"];
     assert_eq!(envelope.recipient_parameters, expected);
 }
 

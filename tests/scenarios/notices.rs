@@ -8,6 +8,7 @@ use countersign_core::message::Message;
 use countersign_wire::limits::Limits;
 use serde_json::Value;
 
+use crate::client::{PATIENCE, stuffed};
 use crate::clock::Timed;
 use crate::service::get;
 use crate::world::{KEPT, Plan, World, account, letter, within, zones};
@@ -49,6 +50,69 @@ async fn a_refusal_of_held_mail_is_reported_to_the_owner_and_the_sender() {
     assert_ne!(message_id(&reports[0]), message_id(&reports[1]));
     until_notices(&world, 0, 0).await;
     world.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
+#[tokio::test]
+async fn a_report_of_mail_in_doubt_does_not_say_that_it_was_not_sent() {
+    let mut world = World::without_server(plan()).await;
+    with_post(&world);
+    world.start().await;
+    let reply = world.send("acme", "owner@acme.example", &letter(&format!("a@{KEPT}"))).await;
+    let reference = reply.reference().unwrap().to_owned();
+    world.sink.once(On::End, Act::KeepThenClose);
+    world.cli(&["held", "release", &reference]).await.expect_code(4);
+    assert_eq!(world.outcome(&reference).await["result"], "in-doubt");
+    world.cli(&["held", "refuse", &reference]).await.expect_code(0);
+    let report = text(&world.arrival(2).await.envelope);
+    assert!(report.contains("Subject: Perhaps undelivered: held mail was refused"), "{report}");
+    assert!(report.contains("it may have been delivered all the same"), "{report}");
+    assert!(!report.contains("not sent"), "{report}");
+}
+
+#[tokio::test]
+async fn a_report_obeys_what_the_sender_asked_for_in_notify_and_names_what_it_named() {
+    let mut world = World::without_server(Plan { sink: crate::extensions::rich().sink, ..plan() }).await;
+    with_post(&world);
+    world.start().await;
+    let mut client = world.client("acme").await;
+    let mut ended = 0;
+    for (number, (first, second, told)) in [
+        ("NOTIFY=NEVER", "NOTIFY=SUCCESS,DELAY", &[][..]),
+        ("NOTIFY=NEVER", "NOTIFY=FAILURE ORCPT=rfc822;Cy+2Bold@reader.example", &["cy@reader.example"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for command in [
+            "MAIL FROM:<news@acme.example> ENVID=QQ+2B314159".to_owned(),
+            format!("RCPT TO:<bo@reader.example> {first}"),
+            format!("RCPT TO:<cy@reader.example> {second}"),
+        ] {
+            assert_eq!(client.ask(&command).await.code, 250, "{command}");
+        }
+        assert_eq!(client.ask("DATA").await.code, 354);
+        let message = [letter(&format!("a@{KEPT}")), number.to_string().into_bytes(), b"\r\n".to_vec()];
+        client.write(&stuffed(&message.concat())).await;
+        let held = client.hear().await;
+        world.cli(&["held", "refuse", held.reference().unwrap()]).await.expect_code(0);
+        let before = ended;
+        ended += if told.is_empty() { 1 } else { 2 };
+        world.sink.wait_for(ended, PATIENCE).await;
+        until_notices(&world, 0, 0).await;
+        let reports = world.sink.messages().split_off(before);
+        assert_eq!(reports.len(), ended - before);
+        for report in &reports {
+            let of_owner = report.recipients[0] == "owner@acme.example";
+            let expected = if of_owner { &["bo@reader.example", "cy@reader.example"][..] } else { told };
+            let text = text(report);
+            let finals = text.lines().filter_map(|line| line.strip_prefix("Final-Recipient: rfc822; "));
+            assert_eq!(finals.collect::<Vec<_>>(), expected, "{text}");
+            assert!(text.contains("\r\nOriginal-Envelope-Id: QQ+314159\r\n"), "{text}");
+            let original =
+                "\r\nOriginal-Recipient: rfc822;Cy+old@reader.example\r\nFinal-Recipient: rfc822; cy@";
+            assert_eq!(text.contains(original), number == 1, "{text}");
+        }
+    }
 }
 
 #[tokio::test]

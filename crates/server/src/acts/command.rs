@@ -4,13 +4,12 @@ use countersign_core::address::EmailAddress;
 use countersign_core::policy::Ruling;
 use countersign_core::request::{Command, Request, Submission, Verb};
 use countersign_wire::smtp::command::{Mail, Rcpt, Recipient};
-use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
 use countersign_wire::smtp::path::Path;
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use serde_json::json;
 
 use crate::acts::{Around, Ending, Means, Reply, block, release};
-use crate::custody::{self, Held, State};
+use crate::custody::{self, Held, Parameters, State};
 use crate::net::{Transaction, Upstream, UpstreamError};
 use crate::store::{self, Durable, Mismatch, Permit, Recorded, Release, Write};
 
@@ -43,9 +42,9 @@ pub(super) async fn perform(
 ) -> Result<Reply, (Recorded<Durable>, Mismatch)> {
     let about = request.about();
     match (command.verb, &command.message, means) {
-        (Verb::HeldRelease, Some(submission), Means::Held { held, upstream, .. }) => {
+        (Verb::HeldRelease, Some(submission), Means::Held { held, upstream, parameters, .. }) => {
             let permit = recorded.permit::<Release>(&about)?;
-            Ok(release_held(permit, submission, &held, upstream.as_deref(), around).await)
+            Ok(release_held(permit, submission, &held, upstream.as_deref(), &parameters, around).await)
         }
         (Verb::AccountBlock, _, Means::Block(change)) => {
             recorded.permit(&about).map(|permit| block::perform(permit, change, Ending::Done))
@@ -69,12 +68,13 @@ async fn release_held(
     submission: &Submission,
     held: &Held,
     upstream: Option<&Upstream>,
+    parameters: &Parameters,
     around: &Around<'_>,
 ) -> Reply {
     let ruling = permit.ruling().clone();
     let trace = release::trace_of_held(held, &ruling);
     let sent = match upstream {
-        Some(upstream) => match open(submission, upstream).await {
+        Some(upstream) => match open(submission, parameters, upstream).await {
             Ok(outgoing) => {
                 release::pass_on(permit, &trace, submission, around, outgoing).await.map_err(NotSent::of)
             }
@@ -123,18 +123,27 @@ fn back(held: &Held) -> Write {
 }
 
 /// A transaction with every recipient accepted; one that is not accepted keeps the whole mail held.
-async fn open(submission: &Submission, upstream: &Upstream) -> Result<Transaction, String> {
+async fn open(
+    submission: &Submission,
+    parameters: &Parameters,
+    upstream: &Upstream,
+) -> Result<Transaction, String> {
     let sender = submission.envelope.mail_from.as_ref().map(path).transpose()?;
     let mut outgoing = upstream.begin().await.map_err(|e| e.to_string())?;
-    let mail = Mail { sender, parameters: MailParameters::default() };
+    let Some(passed_on) = outgoing.mail_parameters(&parameters.mail) else {
+        outgoing.abandon().await;
+        return Err("the upstream does not offer SMTPUTF8, and the message needs it".to_owned());
+    };
+    let mail = Mail { sender, parameters: passed_on };
     let reply = outgoing.mail(&mail).await.map_err(|e| e.to_string())?;
     if !reply.is_positive() {
         outgoing.abandon().await;
         return Err(reply.to_string());
     }
-    for recipient in &submission.envelope.recipients {
+    for (place, recipient) in submission.envelope.recipients.iter().enumerate() {
         let to = Recipient::Mailbox(path(recipient)?);
-        let rcpt = Rcpt { recipient: to, parameters: RcptParameters::default() };
+        let passed_on = parameters.rcpt.get(place).map(|given| outgoing.rcpt_parameters(given));
+        let rcpt = Rcpt { recipient: to, parameters: passed_on.unwrap_or_default() };
         let reply = outgoing.rcpt(&rcpt).await.map_err(|e| e.to_string())?;
         if !reply.is_positive() {
             outgoing.abandon().await;

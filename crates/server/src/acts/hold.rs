@@ -7,7 +7,7 @@ use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use jiff::SignedDuration;
 
 use crate::acts::{Around, Ending, Reply};
-use crate::custody::{self, HeldMail};
+use crate::custody::{self, HeldMail, Parameters};
 use crate::seal::SealError;
 use crate::store::{Hold, Keys, Permit, Write};
 use crate::transit::Attempt;
@@ -37,12 +37,13 @@ impl Sealer {
 pub(super) async fn plan(
     ruling: &Ruling,
     submission: &Submission,
+    parameters: &Parameters,
     sealer: &Sealer,
     attempt: &Attempt,
 ) -> Result<Vec<Write>, SealError> {
     let key = sealer.keys.of(ruling.account()).await?;
     let bytes = submission.message.bytes();
-    let plain = HeldMail::encode(&submission.envelope, &submission.credential, bytes);
+    let plain = HeldMail::encode(&submission.envelope, parameters, &submission.credential, bytes);
     let sealed = key.seal(&Sealer::tie(ruling), &plain)?;
     let kept = SignedDuration::from_hours(24 * i64::from(sealer.custody_days));
     let until = ruling.at().checked_add(kept).unwrap_or_else(|_| ruling.at());

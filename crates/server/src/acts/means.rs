@@ -8,16 +8,18 @@ use countersign_wire::smtp::reply::Reply;
 use serde::Serialize;
 
 use crate::acts::block::Change;
-use crate::custody::{Held, HeldMail};
+use crate::custody::{Held, HeldMail, Parameters};
 use crate::net::{Transaction, Upstream};
 use crate::store::Write;
 
 /// What an act needs besides its permit.
 pub enum Means {
-    /// For a submission: the open transaction with the upstream, and the recipients that were refused.
-    Letter { outgoing: Option<Transaction>, refused: Vec<RefusedRecipient> },
-    /// For held mail: its row, the upstream that would take it, and what is inside if that must be told.
-    Held { held: Held, upstream: Option<Arc<Upstream>>, mail: Option<Box<HeldMail>> },
+    /// For a submission: the open transaction with the upstream, the recipients that were refused, and what
+    /// the client said beside the addresses.
+    Letter { outgoing: Option<Transaction>, refused: Vec<RefusedRecipient>, parameters: Parameters },
+    /// For held mail: its row, the upstream that would take it and with which parameters, and what is inside if
+    /// that must be told.
+    Held { held: Held, upstream: Option<Arc<Upstream>>, parameters: Parameters, mail: Option<Box<HeldMail>> },
     /// For a block or its end: what stops or acts again.
     Block(Change),
     /// For any other command: the rows that change.
@@ -39,11 +41,19 @@ impl Means {
     #[must_use]
     pub fn abandoned(self) -> Self {
         match self {
-            Self::Letter { outgoing: Some(outgoing), refused } => {
+            Self::Letter { outgoing: Some(outgoing), refused, parameters } => {
                 tokio::spawn(outgoing.abandon());
-                Self::Letter { outgoing: None, refused }
+                Self::Letter { outgoing: None, refused, parameters }
             }
             other => other,
+        }
+    }
+
+    /// What was said in MAIL and RCPT beside the addresses.
+    pub(super) fn parameters(&self) -> Parameters {
+        match self {
+            Self::Letter { parameters, .. } | Self::Held { parameters, .. } => parameters.clone(),
+            Self::Block(_) | Self::Rows(_) => Parameters::default(),
         }
     }
 

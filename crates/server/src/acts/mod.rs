@@ -55,7 +55,7 @@ pub async fn plan(
     }
     match (&request.ask, ruling.binding()) {
         (Ask::Send(submission), Decision::Hold) if ruling.how() == Some(How::Custody) => {
-            hold::plan(ruling, submission, sealer, attempt).await
+            hold::plan(ruling, submission, &means.parameters(), sealer, attempt).await
         }
         (Ask::Send(submission), Decision::Allow) => {
             let mut writes = release::plan(ruling, submission, attempt);

@@ -4,7 +4,7 @@
 mod held;
 mod rows;
 
-pub use held::{Held, HeldMail, State, Which};
+pub use held::{Held, HeldMail, Parameters, State, Which};
 pub use rows::{
     EXPIRE, claim, count, doubt, end, insert, keep_until, list, load, may_be_second, over, reconcile,
 };

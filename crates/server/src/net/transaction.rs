@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::command::{Mail, Rcpt};
+use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
 use countersign_wire::smtp::reply::Reply;
 
 use super::connection::{Connection, lost};
@@ -40,6 +41,27 @@ impl Transaction {
     /// What the upstream offers on this connection.
     pub fn capabilities(&self) -> Capabilities {
         self.connection.as_ref().map(|connection| connection.capabilities.clone()).unwrap_or_default()
+    }
+
+    /// What goes on of the parameters of MAIL that a client gave: SIZE is the client's word, and the trace makes
+    /// the message longer; AUTH is not believed; what this upstream lacks is left out, as another has it. `None`:
+    /// it lacks SMTPUTF8, and the message cannot do without.
+    pub fn mail_parameters(&self, given: &MailParameters) -> Option<MailParameters> {
+        let theirs = self.capabilities();
+        let passed_on = MailParameters {
+            size: None,
+            auth: None,
+            body: given.body.filter(|_| theirs.eight_bit),
+            smtputf8: given.smtputf8,
+            ret: given.ret.filter(|_| theirs.dsn),
+            envid: given.envid.clone().filter(|_| theirs.dsn),
+        };
+        (!given.smtputf8 || theirs.smtputf8).then_some(passed_on)
+    }
+
+    /// What goes on of the parameters of RCPT.
+    pub fn rcpt_parameters(&self, given: &RcptParameters) -> RcptParameters {
+        if self.capabilities().dsn { given.clone() } else { RcptParameters::default() }
     }
 
     /// MAIL. A pooled connection that turns out to be closed is replaced by a new one, once: nothing

@@ -13,6 +13,7 @@ use countersign_core::policy::{Decision, Ruling};
 use countersign_core::reason;
 use countersign_core::request::{Ask, Command, Request, Submission, Verb};
 use countersign_wire::limits::Limits;
+use countersign_wire::smtp::parameters::{Notify, RcptParameters};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -143,13 +144,17 @@ impl Notifier {
         let Some(sender) = mail.envelope.mail_from.as_ref().filter(|_| held.gate == "send") else {
             return vec![];
         };
-        let sender = Some(sender).filter(|sender| account.has_proved(sender.domain()));
+        let everybody: Vec<_> = mail.recipients().collect();
+        // RFC 3461 4.1: with NOTIFY the sender hears of those failures only that it asked for.
+        let asked: Vec<_> = everybody.iter().copied().filter(|(_, said)| asks_for_failure(said)).collect();
+        let sender = Some(sender).filter(|sender| account.has_proved(sender.domain()) && !asked.is_empty());
         let owner = account.owner_email.as_ref();
         let mut drafts = Vec::new();
-        for (who, to) in [("owner", owner), ("sender", sender.filter(|sender| owner != Some(*sender)))] {
+        let sender = sender.filter(|sender| owner != Some(*sender));
+        for (who, to, about) in [("owner", owner, everybody), ("sender", sender, asked)] {
             let Some(to) = to.filter(|to| can_be_written(to)) else { continue };
             let id = format!("dsn:{}:{who}", held.reference);
-            let octets = self.dsn(&id, to, template, status, ruling, held, mail);
+            let octets = self.dsn(&id, to, template, status, ruling, held, mail, &about);
             let (kind, remember_until) = (MailKind::Dsn, Timestamp::UNIX_EPOCH);
             drafts.push(Draft { id, kind, to: to.clone(), octets, remember_until, at_most: None });
         }
@@ -166,18 +171,23 @@ impl Notifier {
         ruling: &Ruling,
         held: &Held,
         mail: &HeldMail,
+        recipients: &[(&EmailAddress, &RcptParameters)],
     ) -> Vec<u8> {
         let mut words = self.words(ruling);
         words.insert("held", held.reference.to_string());
         words.insert("held_at", held.at.to_string());
-        words.insert("recipients", list(mail.envelope.recipients.iter().map(ToString::to_string)));
+        words.insert("recipients", list(recipients.iter().map(|(to, _)| to.to_string())));
         words.insert("reasons", list(held.reasons.iter().map(|code| because(code))));
+        let (delivered, sent) = if held.in_doubt { IN_DOUBT } else { UNDELIVERED };
+        words.insert("delivered", delivered.to_owned());
+        words.insert("sent", sent.to_owned());
         let text = fill(template, &words);
         let report = Report {
             hostname: self.hostname.as_str(),
             reference: held.reference,
             arrived: held.at,
-            recipients: &mail.envelope.recipients,
+            envelope_id: mail.parameters.mail.envid.as_deref(),
+            recipients: recipients.iter().map(|(to, said)| (*to, said.orcpt.as_deref())).collect(),
             status,
         };
         let message = Message::read(mail.bytes.clone().into(), &Limits::default());
@@ -234,6 +244,14 @@ fn part_of(arguments: &serde_json::Value, account: &Account) -> String {
     }
 }
 
+fn asks_for_failure(said: &RcptParameters) -> bool {
+    match said.notify {
+        None => true,
+        Some(Notify::Never) => false,
+        Some(Notify::On { failure, .. }) => failure,
+    }
+}
+
 /// The header section without the empty line that ends it.
 fn without_last_line(headers: &[u8]) -> &[u8] {
     match headers.strip_suffix(b"\r\n") {
@@ -266,6 +284,14 @@ fn list(items: impl Iterator<Item = String>) -> String {
     items.map(|item| format!("    {}\n", word(&item))).collect()
 }
 
+/// What a report says of mail that never left.
+const UNDELIVERED: (&str, &str) = ("Undelivered", "It was not sent to:");
+/// And of mail whose release was interrupted. RFC 3464 2.3.3 has no word for it: "failed" is what we know of
+/// our own part, and the text says the rest.
+const IN_DOUBT: (&str, &str) = (
+    "Perhaps undelivered",
+    "An attempt to\nrelease it was interrupted: it may have been delivered all the same. It was for:",
+);
 /// So many networks an account's owner hears of in a day.
 const MOST_NETWORKS: u32 = 20;
 

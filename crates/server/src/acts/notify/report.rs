@@ -14,7 +14,10 @@ pub(super) struct Report<'a> {
     pub(super) hostname: &'a str,
     pub(super) reference: Ref,
     pub(super) arrived: Timestamp,
-    pub(super) recipients: &'a [EmailAddress],
+    /// ENVID, as it came.
+    pub(super) envelope_id: Option<&'a str>,
+    /// Each with ORCPT, as it came.
+    pub(super) recipients: Vec<(&'a EmailAddress, Option<&'a str>)>,
     /// RFC 3463.
     pub(super) status: &'static str,
 }
@@ -28,17 +31,36 @@ impl Report<'_> {
             date(self.arrived),
             self.reference
         );
-        for recipient in self.recipients {
+        // RFC 3464 2.2.1, and 2.3.1 below: what the sender named its envelope and its recipients.
+        let named = |field: &str, value: &str| format!("{field}: {}\r\n", plain(value));
+        out.push_str(&self.envelope_id.map(|id| named("Original-Envelope-Id", id)).unwrap_or_default());
+        for (recipient, original) in &self.recipients {
             // Writing to a String does not fail.
             let _done = write!(
                 out,
-                "\r\nFinal-Recipient: {}\r\nAction: failed\r\nStatus: {}\r\n",
+                "\r\n{}Final-Recipient: {}\r\nAction: failed\r\nStatus: {}\r\n",
+                original.map(|original| named("Original-Recipient", original)).unwrap_or_default(),
                 typed(&recipient.to_string()),
                 self.status
             );
         }
         out
     }
+}
+
+/// What was in xtext (RFC 3461 4) in plain words; as it came, if those are not printable ASCII.
+fn plain(xtext: &str) -> String {
+    let mut pieces = xtext.split('+');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (hex, rest) = piece.split_at_checked(2).unwrap_or(("", piece));
+        match u8::from_str_radix(hex, 16) {
+            Ok(octet) if octet == b' ' || octet.is_ascii_graphic() => out.push(char::from(octet)),
+            _ => return xtext.to_owned(),
+        }
+        out.push_str(rest);
+    }
+    out
 }
 
 /// RFC 3464 2.3.2 and, for what is not ASCII, the `utf-8-addr-xtext` of RFC 6533 3.
@@ -79,15 +101,28 @@ mod tests {
             hostname: "gate.esp.example",
             reference: Ref::parse("7Q2K3M9TBC").unwrap(),
             arrived: "2026-11-24T06:00:00Z".parse().unwrap(),
-            recipients: &recipients,
+            envelope_id: Some("QQ+2B314+20159"),
+            recipients: vec![
+                (&recipients[0], Some("rfc822;Bo+2Bnews@reader.example")),
+                (&recipients[1], None),
+            ],
             status: REFUSED,
         };
         assert_eq!(
             report.text(),
             "Reporting-MTA: dns; gate.esp.example\r\nArrival-Date: Tue, 24 Nov 2026 06:00:00 +0000\r\n\
-             X-Countersign-Ref: 7Q2K3M9TBC\r\n\r\nFinal-Recipient: rfc822; bo@reader.example\r\nAction: failed\r\n\
+             X-Countersign-Ref: 7Q2K3M9TBC\r\nOriginal-Envelope-Id: QQ+314 159\r\n\r\n\
+             Original-Recipient: rfc822;Bo+news@reader.example\r\n\
+             Final-Recipient: rfc822; bo@reader.example\r\nAction: failed\r\n\
              Status: 5.7.1\r\n\r\nFinal-Recipient: utf-8; k\\x{E4}the@reader.example\r\nAction: failed\r\n\
              Status: 5.7.1\r\n"
         );
+    }
+
+    #[test]
+    fn what_would_not_be_printable_stays_as_it_came() {
+        for xtext in ["a+0Ab", "a+E4b", "a+2", "a+ä"] {
+            assert_eq!(plain(xtext), xtext);
+        }
     }
 }

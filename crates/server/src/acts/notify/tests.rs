@@ -27,6 +27,8 @@ fn every_word_of_every_text_is_one_that_is_filled_in() {
         "ip",
         "login",
         "outcome",
+        "delivered",
+        "sent",
         "held",
         "held_at",
         "recipients",

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use crate::accounts::{Account, Directory};
 use crate::acts::{Ending, Means, Reply};
 use crate::clock::{Clock, draw_jitter, draw_ref};
+use crate::custody::Parameters;
 use crate::doors::{Exit, Exits};
 use crate::gate::Gate;
 use crate::net::Transaction;
@@ -116,7 +117,11 @@ impl Post {
                 // Mail of ours waits in the outbox, not in custody.
                 let mut gate = self.gate.clone();
                 gate.judge.hold = HoldAs(How::Defer);
-                let means = Means::Letter { outgoing: Some(outgoing), refused: vec![] };
+                let means = Means::Letter {
+                    outgoing: Some(outgoing),
+                    refused: vec![],
+                    parameters: Parameters::default(),
+                };
                 return self.settle(letter, gate.pass(case, means).await).await;
             }
             Err(fate) => fate,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Control, Order, Peer, Problem, answer};
 use crate::acts::{Means, Sealer};
-use crate::custody::{self, Held, HeldMail, Which};
+use crate::custody::{self, Held, HeldMail, Parameters, Which};
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -45,11 +45,12 @@ pub(super) async fn release(
     Path(reference): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let (held, sealed) = find(&control, &reference).await?;
-    let message = open(&control, &held, sealed).await?;
+    let mail = unseal(&control, &held, sealed).await?;
+    let parameters = mail.parameters.clone();
     let account = control.directory.account(&held.account).await.map_err(Problem::of)?;
     let upstream = control.exits.of(&account).map(|exit| Arc::clone(&exit.upstream));
-    let order = order(peer.0, Verb::HeldRelease, &held, Some(message));
-    let reply = control.order(order, Means::Held { held, upstream, mail: None }).await?;
+    let order = order(peer.0, Verb::HeldRelease, &held, Some(Box::new(submission(mail))));
+    let reply = control.order(order, Means::Held { held, upstream, parameters, mail: None }).await?;
     answer(&reply)
 }
 
@@ -75,7 +76,7 @@ impl Control {
                 None
             }
         };
-        Means::Held { held, upstream: None, mail }
+        Means::Held { held, upstream: None, parameters: Parameters::default(), mail }
     }
 }
 
@@ -94,11 +95,6 @@ async fn find(control: &Control, reference: &str) -> Result<(Held, Option<Vec<u8
     let reference = Ref::parse(reference).map_err(|error| Problem::bad_request(&error.to_string()))?;
     let found = custody::load(&control.store, reference).await.map_err(Problem::of)?;
     found.ok_or_else(|| Problem::not_found(&format!("no mail is held under `{reference}`")))
-}
-
-async fn open(control: &Control, held: &Held, sealed: Option<Vec<u8>>) -> Result<Box<Submission>, Problem> {
-    let mail = unseal(control, held, sealed).await?;
-    Ok(Box::new(submission(mail)))
 }
 
 /// Held mail as it was submitted.

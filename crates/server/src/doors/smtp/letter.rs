@@ -13,6 +13,7 @@ use countersign_core::reason;
 use countersign_core::request::{Ask, Client, Envelope, Gate, Mode, Request, Submission};
 use countersign_wire::smtp::command::{Mail, Rcpt, Recipient};
 use countersign_wire::smtp::data::DataFault;
+use countersign_wire::smtp::parameters::RcptParameters;
 use countersign_wire::smtp::path::Path;
 use countersign_wire::smtp::reply::{Enhanced, FixedReply, Reply};
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use super::{Door, named, with_reference};
 use crate::accounts::{Account, DirectoryError};
 use crate::acts::{Means, Outcome, RefusedRecipient};
 use crate::clock::draw_ref;
+use crate::custody::Parameters;
 use crate::gate::Repeated;
 use crate::net::Transaction;
 use crate::probes::Case;
@@ -48,6 +50,8 @@ pub(super) struct Letter {
     client: Client,
     mail: Mail,
     envelope: Envelope,
+    /// The parameters of each of its recipients.
+    parameters: Vec<RcptParameters>,
     /// Recipients about whom the upstream is still to be asked.
     waiting: Vec<Rcpt>,
     outgoing: Option<Transaction>,
@@ -100,6 +104,7 @@ impl Letter {
             client,
             mail,
             envelope: Envelope { mail_from, recipients: vec![] },
+            parameters: vec![],
             waiting: vec![],
             outgoing: None,
             begun: false,
@@ -157,6 +162,7 @@ impl Letter {
             return self.refuse_recipient(&recipient, Refusal::Ours("limit-recipients"));
         }
         if self.owner.is_none() {
+            self.parameters.push(rcpt.parameters.clone());
             self.waiting.push(rcpt);
             self.envelope.recipients.push(recipient);
             return RECIPIENT_WAITS.reply();
@@ -164,6 +170,7 @@ impl Letter {
         match self.ask_upstream(door, &rcpt).await {
             Ok(reply) => {
                 self.envelope.recipients.push(recipient);
+                self.parameters.push(rcpt.parameters);
                 reply
             }
             Err(refusal) => self.refuse_recipient(&recipient, refusal),
@@ -280,7 +287,9 @@ impl Letter {
     }
 
     fn means(&mut self) -> Means {
-        Means::Letter { outgoing: self.outgoing.take(), refused: std::mem::take(&mut self.refused) }
+        let (refused, rcpt) = (std::mem::take(&mut self.refused), std::mem::take(&mut self.parameters));
+        let parameters = Parameters { mail: self.mail.parameters.clone(), rcpt };
+        Means::Letter { outgoing: self.outgoing.take(), refused, parameters }
     }
 
     /// What nobody owns is the platform's, which refuses it.

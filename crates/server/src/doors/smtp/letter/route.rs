@@ -1,8 +1,6 @@
 //! The way of a letter to the MTA behind us: its transaction there, and what that says to each recipient.
 
-use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::command::{Mail, Rcpt};
-use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
 use countersign_wire::smtp::reply::Reply;
 
 use super::{Door, Letter};
@@ -27,8 +25,7 @@ impl Letter {
             None if self.begun => return Err(Refusal::Ours("upstream-unavailable")),
             None => self.begin(door).await?,
         };
-        let theirs = outgoing.capabilities();
-        let parameters = if theirs.dsn { rcpt.parameters.clone() } else { RcptParameters::default() };
+        let parameters = outgoing.rcpt_parameters(&rcpt.parameters);
         let asked = Rcpt { recipient: rcpt.recipient.clone(), parameters };
         let reply = self.heard(outgoing.rcpt(&asked).await)?;
         self.outgoing = Some(outgoing);
@@ -63,12 +60,10 @@ impl Letter {
         let account = account.ok_or(Refusal::Ours("account-unknown"))?;
         let exit = door.exits.of(account).ok_or(Refusal::Ours("upstream-not-configured"))?;
         let mut outgoing = self.heard_error(exit.upstream.begin_for(account.id.as_str()).await)?;
-        let theirs = outgoing.capabilities();
-        if self.mail.parameters.smtputf8 && !theirs.smtputf8 {
+        let Some(parameters) = outgoing.mail_parameters(&self.mail.parameters) else {
             outgoing.abandon().await;
             return Err(Refusal::Ours("upstream-lacks-smtputf8"));
-        }
-        let parameters = passed_on(&self.mail.parameters, &theirs);
+        };
         let reply =
             self.heard(outgoing.mail(&Mail { sender: self.mail.sender.clone(), parameters }).await)?;
         match reply.is_positive() {
@@ -99,19 +94,6 @@ impl Letter {
                 _ => Refusal::Ours("upstream-unavailable"),
             }
         })
-    }
-}
-
-/// The parameters of MAIL for the upstream. SIZE is the client's word, and the trace makes the message longer;
-/// AUTH is not believed. What this upstream lacks is left out: it was offered because another has it.
-fn passed_on(given: &MailParameters, theirs: &Capabilities) -> MailParameters {
-    MailParameters {
-        size: None,
-        auth: None,
-        body: given.body.filter(|_| theirs.eight_bit),
-        smtputf8: given.smtputf8,
-        ret: given.ret.filter(|_| theirs.dsn),
-        envid: given.envid.clone().filter(|_| theirs.dsn),
     }
 }
 
