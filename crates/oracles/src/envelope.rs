@@ -4,7 +4,7 @@
 
 use countersign_core::address::EmailAddress;
 use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
-use countersign_wire::smtp::path::Path;
+use countersign_wire::smtp::path::{Path, PathError};
 
 /// The octets are an address without brackets.
 pub(crate) fn path(octets: &[u8]) {
@@ -19,7 +19,9 @@ pub(crate) fn path(octets: &[u8]) {
     if let Ok(address) = EmailAddress::parse(text) {
         let printed = address.to_string();
         assert_eq!(EmailAddress::parse(&printed).as_ref(), Ok(&address), "{printed}");
-        assert!(!text.is_ascii() || path.is_ok(), "an address of a field is no address of an envelope");
+        // Escapes that nobody needs make the text longer than what is printed, and sent, without them.
+        let fits = path.is_ok() || matches!(path, Err(PathError::LocalTooLong | PathError::TooLong));
+        assert!(!text.is_ascii() || fits, "an address of a field is no address of an envelope");
         assert!(!printed.is_ascii() || Path::parse(&printed).is_ok(), "{printed}");
     }
 }

@@ -13,13 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::super::exit::{Code, Failure, data, talk};
-use super::{Asked, Bench, graver, gravity, told};
+use super::{Asked, Bench, LINE_ENDS, graver, gravity, told};
 
 /// Judge every *.eml file below a directory, in the order of their paths; one JSON line a file
-///
-/// Files with LF or mixed line ends are turned into CRLF first, which is told (`normalised`). SMTP never does
-/// that: it refuses a bare line feed, so a file may pass here whose octets would be refused.
 #[derive(Debug, clap::Args)]
+#[command(after_help = LINE_ENDS)]
 pub(in crate::cli) struct CheckCorpus {
     /// The directory; beside X.eml an optional X.toml says account, envelope and more
     directory: PathBuf,

@@ -22,10 +22,8 @@ use crate::boot::judge;
 use crate::gate::Judge;
 
 /// Judge messages from files
-///
-/// Files with LF or mixed line ends are turned into CRLF first, which is told (`normalised`). SMTP never does
-/// that: it refuses a bare line feed, so a file may pass here whose octets would be refused.
 #[derive(Debug, clap::Args)]
+#[command(after_help = LINE_ENDS)]
 pub(super) struct CheckMessage {
     /// Message files; beside X.eml an optional X.toml says account, envelope and more
     #[arg(required = true)]
@@ -174,6 +172,11 @@ const fn gravity(code: Code) -> u8 {
 fn warn(path: &Path, warning: &str) {
     talk(&format!("countersign: {}: {warning}", path.display()));
 }
+
+/// What the help of both commands ends with.
+const LINE_ENDS: &str = "Files with LF or mixed line ends are turned into CRLF first, which is told (`normalised`). \
+                         SMTP never does that: it refuses a bare line feed, so a file may pass here whose octets \
+                         would be refused.";
 
 #[cfg(test)]
 mod tests {
