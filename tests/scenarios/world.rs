@@ -213,7 +213,12 @@ impl World {
 
     /// Sends one letter over a session of its own; the reply that decides it.
     pub(crate) async fn send(&self, login: &str, mail_from: &str, message: &[u8]) -> Reply {
-        self.client(login).await.send(mail_from, message).await
+        let mut client = self.client(login).await;
+        let reply = client.send(mail_from, message).await;
+        // Who leaves without a word may send the same again, and is taken for one that has lost the answer.
+        client.write(b"QUIT\r\n").await;
+        let _goodbye = client.try_hear().await;
+        reply
     }
 
     /// A command of the program, on this world's configuration and in its directory.

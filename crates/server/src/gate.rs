@@ -2,31 +2,25 @@
 //! Doors bring requests; the table of gates is probes, policies and acts by action.
 
 mod judge;
+mod retry;
+mod settling;
 
 use std::sync::Arc;
 
-use countersign_core::policy::{Decision, How, Ruling, refuse_bytes};
+use countersign_core::policy::{Ruling, refuse_bytes};
 use countersign_core::reason::Reason;
 use countersign_core::request::{Action, Request};
-use countersign_wire::smtp::reply::Reply as SmtpReply;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::RwLock;
-use tokio::task::JoinError;
 
 use crate::accounts::Directory;
-use crate::acts::{self, Around, Means, Notifier, Outcome, RefusedRecipient, Reply, Sealer};
+use crate::acts::{self, Around, Means, Notifier, Reply, Sealer};
 use crate::probes::Case;
 use crate::store::{Bell, Ledger, RecordError, Write};
-use crate::transit::{Attempt, Offer, Passage, Transit};
+use crate::transit::Transit;
 
 pub use judge::Judge;
-
-/// The answer to a message that was accepted before.
-pub struct Repeated {
-    pub smtp: SmtpReply,
-    pub outcome: Outcome,
-    pub passage: Passage,
-}
+pub use retry::Repeated;
 
 /// The gate: rules, records, acts.
 #[derive(Clone)]
@@ -98,39 +92,6 @@ impl Gate {
         self.carry_out(&case.request, ruling, means, notices).await
     }
 
-    /// Works in a task of its own: it goes on when nobody waits for it any more, and `settled` waits for its end.
-    ///
-    /// # Errors
-    /// When the task was ended.
-    pub async fn apart<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, JoinError> {
-        let turn = Arc::clone(&self.settling).try_read_owned();
-        let apart = tokio::spawn(async move {
-            let _turn = turn;
-            work.await
-        });
-        apart.await
-    }
-
-    /// Whether a message was accepted before and its client does not know: it hears the old answer again, and
-    /// nothing is judged anew. The entry is an outcome of the ruling that accepted it.
-    #[must_use]
-    pub fn repeated(&self, request: &Request, means: &Means) -> Option<Repeated> {
-        let offer = self.offer(request, means)?;
-        let passage = self.transit.accepted_before(&offer)?;
-        let value =
-            json!({ "ref": passage.reference(), "result": "repeated", "asked_as": request.reference });
-        let (reference, account) = (passage.reference(), request.account.clone());
-        let smtp = acts::accepted_before(reference);
-        Some(Repeated { smtp, outcome: Outcome { reference, account, value, writes: vec![] }, passage })
-    }
-
-    fn offer(&self, request: &Request, means: &Means) -> Option<Offer> {
-        self.transit.offer(request, means.refused().iter().map(RefusedRecipient::address))
-    }
-
     /// The way of a request that the wire refuses: the catalogue rules, the ledger records.
     pub async fn refuse(
         &self,
@@ -142,29 +103,6 @@ impl Gate {
         let ruling = refuse_bytes(&request, reason, detail, self.judge.rules.digest());
         let refused = self.carry_out(&request, ruling, means, vec![]).await;
         refused.unwrap_or_else(|(ruling, _)| Reply::conflict(&ruling))
-    }
-
-    /// Records what became of an allowed message, after the peer has heard it.
-    pub fn settle(&self, outcome: Outcome) {
-        let ledger = self.ledger.clone();
-        let turn = Arc::clone(&self.settling).try_read_owned();
-        tokio::spawn(async move {
-            let _turn = turn;
-            let Outcome { reference, account, value, writes } = outcome;
-            if let Err(error) = ledger.outcome(reference, &account, value, writes).await {
-                tracing::error!(%error, "ledger.ref" = %reference, "an outcome is not recorded");
-            }
-        });
-    }
-
-    /// The peer's next command came: it has heard what became of its message.
-    pub fn heard(&self, passage: &Passage) {
-        self.transit.heard(passage);
-    }
-
-    /// Waits until every outcome is recorded.
-    pub async fn settled(&self) {
-        let _all = self.settling.write().await;
     }
 
     /// Gives ruling and means back when another request changed first what this one would change.
@@ -204,17 +142,6 @@ impl Gate {
                 }
             }
         }
-    }
-
-    /// Whether a message was tried before; only one that would be accepted now can be a repetition.
-    fn attempt(&self, request: &Request, ruling: &Ruling, means: &Means) -> Attempt {
-        let accepted = match ruling.binding() {
-            Decision::Allow => true,
-            Decision::Hold => ruling.how() == Some(How::Custody),
-            Decision::Ask | Decision::Refuse => false,
-        };
-        let offer = (accepted && request.action() == Action::Send).then(|| self.offer(request, means));
-        offer.flatten().map_or(Attempt::Untracked, |offer| self.transit.begin(offer))
     }
 
     /// Only what denies goes ahead without a leaf: it is owed and appended later.
