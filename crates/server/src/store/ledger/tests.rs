@@ -407,3 +407,19 @@ async fn what_was_recorded_after_all_is_no_longer_owed() {
     assert_eq!(ledger.owed(), 0);
     assert_eq!(stage.number("SELECT COUNT(*) FROM leaves").await, 2);
 }
+
+/// Refusals of a flood once pushed a block out of what was owed, and the block was gone after a restart.
+#[tokio::test]
+async fn a_block_is_owed_however_many_refusals_are() {
+    let stage = Stage::new().await;
+    let ledger = held(&stage).await;
+    stage.sql("ALTER TABLE payloads RENAME TO gone").await;
+    let refusal = ruling(1, "acme", "refuse", Enforce);
+    while ledger.forgotten() == 0 {
+        drop(ledger.owe(refusal.clone(), Value::Null, vec![]));
+    }
+    let full = ledger.owed();
+    let row = Write::new("DELETE FROM chains WHERE account_id = $1", vec![crate::store::Value::text("none")]);
+    drop(ledger.owe(ruling(2, "acme", "refuse", Enforce), Value::Null, vec![row]));
+    assert_eq!((ledger.owed(), ledger.forgotten()), (full + 1, 1));
+}
