@@ -1,27 +1,26 @@
-//! A dossier in Cedar's words: principal, action, resource and context.
+//! Facts in Cedar's words: principal, action, resource and context.
 //! The judge builds one for every evaluation.
 
 use std::str::FromStr;
 
 use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
 
-use crate::dossier::Dossier;
+use super::facts::{Asked, Facts};
 use crate::evidence::{Finding, Kind, Strength};
-use crate::request::{Ask, Verb};
+use crate::request::{Action, Verb};
 
-/// The Cedar request for a dossier, checked against the schema.
-pub(super) fn request(dossier: &Dossier, schema: &Schema) -> Result<Request, String> {
-    let asked = dossier.request();
-    let (principal, resource) = match &asked.ask {
-        Ask::Send(_) => (uid("Account", asked.account.as_str())?, uid("Message", asked.reference.as_str())?),
-        Ask::Command(command) => {
-            (uid("Actor", &command.actor.to_string())?, uid(resource_type(command.verb), &command.object)?)
+/// The Cedar request for facts, checked against the schema.
+pub(super) fn request(facts: &Facts, schema: &Schema) -> Result<Request, String> {
+    let asked = &facts.asked;
+    let (principal, resource) = match facts.action {
+        Action::Send => (uid("Account", &asked.principal)?, uid("Message", &asked.resource)?),
+        Action::Command(verb) => {
+            (uid("Actor", &asked.principal)?, uid(resource_type(verb), &asked.resource)?)
         }
     };
-    let action = uid("Action", asked.action().name())?;
-    let pairs =
-        Kind::ALL.into_iter().map(|kind| (kind.attribute(), finding(dossier, kind))).chain(about(dossier));
-    let context = Context::from_pairs(pairs).map_err(|e| e.to_string())?;
+    let action = uid("Action", facts.action.name())?;
+    let pairs = Kind::ALL.into_iter().map(|kind| (kind.attribute(), finding(facts, kind)));
+    let context = Context::from_pairs(pairs.chain(about(asked))).map_err(|e| e.to_string())?;
     Request::new(principal, action, resource, context, Some(schema)).map_err(|e| e.to_string())
 }
 
@@ -34,15 +33,15 @@ fn resource_type(verb: Verb) -> &'static str {
 }
 
 /// Every kind is there: what nobody looked at is `unknown`, so that no policy meets a missing attribute.
-fn finding(dossier: &Dossier, kind: Kind) -> RestrictedExpression {
-    let finding = dossier.finding(kind);
-    let evidence = dossier.evidence(kind);
+fn finding(facts: &Facts, kind: Kind) -> RestrictedExpression {
+    let finding = facts.finding(kind);
+    let fact = facts.evidence.get(&kind);
     let why = match finding {
         Finding::Unknown(why) => why.word(),
         Finding::Pass | Finding::Fail | Finding::Warn => "",
     };
-    let strength = evidence.map_or(Strength::Claimed, |e| e.strength);
-    let detail = evidence.map(|e| e.text("detail")).unwrap_or_default();
+    let strength = fact.map_or(Strength::Claimed, |fact| fact.strength);
+    let detail = fact.map(|fact| fact.detail.as_str()).unwrap_or_default();
     record([("finding", finding.word()), ("why", why), ("detail", detail), ("strength", strength.word())])
 }
 
@@ -53,23 +52,14 @@ fn record<const N: usize>(pairs: [(&str, &str); N]) -> RestrictedExpression {
         .unwrap_or_else(|_| RestrictedExpression::new_string("duplicate key".to_owned()))
 }
 
-fn about(dossier: &Dossier) -> Vec<(String, RestrictedExpression)> {
-    let request = dossier.request();
-    let actor = match &request.ask {
-        Ask::Send(_) => "credential",
-        Ask::Command(command) => command.actor.class(),
-    };
-    let message = request.submission();
-    let author = message.and_then(|s| s.message.from().ok()).map(|m| m.address.domain().to_string());
-    let recipients = message.map_or(0, |s| s.envelope.recipients.len());
-    let bytes = message.map_or(0, |s| s.message.bytes().len());
-    let number = |n: usize| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));
+fn about(asked: &Asked) -> Vec<(String, RestrictedExpression)> {
+    let number = |n: u64| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));
     vec![
-        ("account".to_owned(), text(request.account.as_str())),
-        ("actor".to_owned(), text(actor)),
-        ("author_domain".to_owned(), text(&author.unwrap_or_default())),
-        ("recipients".to_owned(), number(recipients)),
-        ("bytes".to_owned(), number(bytes)),
+        ("account".to_owned(), text(&asked.account)),
+        ("actor".to_owned(), text(&asked.actor)),
+        ("author_domain".to_owned(), text(&asked.author_domain)),
+        ("recipients".to_owned(), number(asked.recipients)),
+        ("bytes".to_owned(), number(asked.bytes)),
     ]
 }
 

@@ -4,12 +4,14 @@
 use cedar_policy::{Authorizer, Decision as CedarDecision, Entities, Policy};
 
 use super::context;
+use super::facts::Facts;
+use super::replay::Replay;
 use super::rules::{Rules, Slice};
 use super::ruling::{Cause, Decision, How, Missing, Ruling, Verdict};
 use crate::dossier::Dossier;
 use crate::evidence::{Finding, Kind};
 use crate::reason::{self, Reason, Words, fill};
-use crate::request::{Ask, Request};
+use crate::request::{Action, Request};
 
 /// What a hold without a word of its own is: `[send] hold`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,21 +25,39 @@ impl Rules {
     #[must_use]
     pub fn rule(&self, dossier: &Dossier, hold: HoldAs) -> Ruling {
         let mut words = words(dossier);
-        let (mut voices, error) = match self.slice(dossier.request().action()) {
-            Some(slice) => self.ask(slice, dossier),
-            None => (vec![], Some("no policies for this action".to_owned())),
-        };
+        let (voices, error) = self.hear(&Facts::of(dossier));
         if let Some(error) = error {
             words.insert("policy_error", error);
-            voices.push(Voice::new("policy-error", "judge", Effect::HoldAsSet));
         }
         let verdict = weigh(voices, hold, dossier, &words);
         Ruling::new(dossier.request(), verdict, dossier.all().cloned().collect(), self.digest())
     }
 
+    /// Rules on facts without making a ruling: nothing can be done with what it gives. On the facts that were
+    /// recorded with a ruling, the policies of that ruling say what they said then.
+    #[must_use]
+    pub fn replay(&self, facts: &Facts, hold: HoldAs) -> Replay {
+        let (voices, _) = self.hear(facts);
+        let (decision, how, sorted) = settle(voices, hold);
+        let reasons = sorted.into_iter().map(|voice| (reason::known(&voice.code).code, voice.policy));
+        Replay { decision, how, reasons: reasons.collect() }
+    }
+
+    /// What the policies say; an error is a voice of its own, told beside them.
+    fn hear(&self, facts: &Facts) -> (Vec<Voice>, Option<String>) {
+        let (mut voices, error) = match self.slice(facts.action) {
+            Some(slice) => self.ask(slice, facts),
+            None => (vec![], Some("no policies for this action".to_owned())),
+        };
+        if error.is_some() {
+            voices.push(Voice::new("policy-error", "judge", Effect::HoldAsSet));
+        }
+        (voices, error)
+    }
+
     /// What the policies say, and the first error of those that could not be evaluated.
-    fn ask(&self, slice: &Slice, dossier: &Dossier) -> (Vec<Voice>, Option<String>) {
-        let request = match context::request(dossier, &self.schema) {
+    fn ask(&self, slice: &Slice, facts: &Facts) -> (Vec<Voice>, Option<String>) {
+        let request = match context::request(facts, &self.schema) {
             Ok(request) => request,
             Err(error) => return (vec![], Some(error)),
         };
@@ -50,9 +70,9 @@ impl Rules {
         let mut voices: Vec<Voice> =
             forbids.diagnostics().reason().filter_map(|id| slice.forbids.policy(id)).map(Voice::of).collect();
         if permits.decision() != CedarDecision::Allow {
-            let effect = match dossier.request().ask {
-                Ask::Send(_) => Effect::HoldAsSet,
-                Ask::Command(_) => Effect::Refuse,
+            let effect = match facts.action {
+                Action::Send => Effect::HoldAsSet,
+                Action::Command(_) => Effect::Refuse,
             };
             let code = if effect == Effect::Refuse { "not-permitted" } else { "no-permit" };
             voices.push(Voice::new(code, "judge", effect));
@@ -124,7 +144,8 @@ impl Voice {
     }
 }
 
-fn weigh(voices: Vec<Voice>, hold: HoldAs, dossier: &Dossier, words: &Words) -> Verdict {
+/// The worst that was said, and who said what, worst first.
+fn settle(voices: Vec<Voice>, hold: HoldAs) -> (Decision, Option<How>, Vec<Voice>) {
     let rank = |voice: &Voice| match voice.decision(hold) {
         (decision, Some(How::Defer)) => (decision, 1),
         (decision, _) => (decision, 0),
@@ -136,6 +157,11 @@ fn weigh(voices: Vec<Voice>, hold: HoldAs, dossier: &Dossier, words: &Words) -> 
     if sorted.iter().any(|v| v.code != "no-permit" && v.effect != Effect::Mark) {
         sorted.retain(|v| v.code != "no-permit");
     }
+    (decision, how, sorted)
+}
+
+fn weigh(voices: Vec<Voice>, hold: HoldAs, dossier: &Dossier, words: &Words) -> Verdict {
+    let (decision, how, sorted) = settle(voices, hold);
     let marks =
         sorted.iter().filter(|v| v.effect == Effect::Mark).map(|v| reason::known(&v.code).code).collect();
     let reasons: Vec<Cause> = sorted
