@@ -10,8 +10,10 @@ mod config;
 mod exit;
 mod explain;
 mod held;
+mod init;
 mod ledger;
 mod mode;
+mod policy;
 mod serve;
 mod spf;
 mod trial;
@@ -38,6 +40,8 @@ struct Cli {
 enum Verb {
     /// Show what it does: made-up customers, real SMTP, on loopback only
     Try(trial::Try),
+    /// Write a first configuration beside a Postfix, and say what that needs
+    Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
     /// Load accounts from a file
@@ -60,6 +64,9 @@ enum Verb {
     /// The ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerVerb),
+    /// Policies: validate them, run their cases, compare them
+    #[command(subcommand)]
+    Policy(policy::PolicyVerb),
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -93,6 +100,7 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
     let file = cli.config.as_deref();
     match cli.verb {
         Verb::Try(trial) => trial.run().await,
+        Verb::Init(init) => init.run(file).await,
         Verb::Serve(serve) => serve.run(file).await,
         Verb::Apply(apply) => apply.run(file).await,
         Verb::Check(Check::Message(check)) => check.run(file).await,
@@ -104,6 +112,7 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Observe(set) => set.run(file, countersign_core::request::Mode::Observe).await,
         Verb::Enforce(set) => set.run(file, countersign_core::request::Mode::Enforce).await,
         Verb::Ledger(verb) => verb.run(file).await,
+        Verb::Policy(verb) => verb.run(file).await,
         Verb::Config(verb) => verb.run(file).await,
     }
 }
