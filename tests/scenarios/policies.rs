@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::world::{Plan, Said, World};
+use crate::world::{KEPT, Plan, Said, World, letter};
 
 #[tokio::test]
 async fn policies_are_validated_tested_and_compared_without_a_store() {
@@ -45,6 +45,50 @@ async fn a_broken_policy_is_named_and_what_is_wrong_with_it() {
     }
     let said = world.cli(&["policy", "validate", "nowhere"]).await.expect_code(3);
     assert!(said.stderr.contains("`nowhere`"), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_was_ruled_is_replayed_against_a_draft() {
+    let mut world = World::usual().await;
+    world.send("acme", "news@acme.example", &letter("ana@acme.example")).await;
+    let kept = world.send("acme", "news@acme.example", &letter(&format!("ana@{KEPT}"))).await;
+    let foreign = world.send("acme", "news@acme.example", &letter("ana@globex.example")).await;
+    world.cli(&["account", "block", "globex", "--reason", "a test"]).await.expect_code(0);
+    world.cli(&["account", "unblock", "globex"]).await.expect_code(0);
+
+    // The policies of the server say what they said: the dossiers are whole.
+    let same = world.json(&["policy", "whatif", "policies", "--json"]).await;
+    let [last] = same.as_slice() else { panic!("{same:?}") };
+    assert_eq!(
+        (&last["v"], &last["changed"], &last["incomplete"]),
+        (&1.into(), &0.into(), &0.into()),
+        "{last}"
+    );
+    assert_eq!((&last["reasons_differ"], &last["replayed"]), (&0.into(), &6.into()), "{last}");
+
+    world.write("draft/send.cedar", "permit(principal, action == Action::\"send\", resource);");
+    let lines = world.json(&["policy", "whatif", "draft", "--json"]).await;
+    let of = |reference: Option<&str>| {
+        lines.iter().find(|line| line["ref"] == reference.unwrap()).unwrap_or_else(|| panic!("{lines:?}"))
+    };
+    let (kept, foreign) = (of(kept.reference()), of(foreign.reference()));
+    assert_eq!((&kept["from"]["decision"], &kept["to"]["decision"]), (&"hold".into(), &"allow".into()));
+    assert_eq!((&kept["account"], &kept["unsettled"]), (&"acme".into(), &false.into()));
+    assert_eq!(
+        (&foreign["from"]["reasons"][0], &foreign["unsettled"]),
+        (&"from-not-yours".into(), &true.into())
+    );
+    let last = &lines[lines.len() - 1];
+    assert_eq!((&last["changed"], &last["unsettled"]), (&2.into(), &1.into()), "{last}");
+
+    // Without a server the store says the same, in words; what is not asked for is not shown.
+    world.terminate().await;
+    let told = world.cli(&["policy", "whatif", "draft", "--limit", "1"]).await.expect_code(0);
+    assert!(told.stdout.contains("hold (custody) -> allow  no longer policy"), "{told:?}");
+    assert!(told.stderr.contains("and 1 more"), "{told:?}");
+    let none = world.json(&["policy", "whatif", "draft", "--since", "0s", "--json"]).await;
+    assert_eq!((none.len(), &none[0]["replayed"]), (1, &0.into()));
+    world.cli(&["policy", "whatif", "draft", "--since", "soon"]).await.expect_code(2);
 }
 
 const BIG: &str = "@id(\"big\") @effect(\"hold\") @how(\"custody\")\n\

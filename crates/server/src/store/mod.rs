@@ -18,7 +18,7 @@ pub use bell::{Bell, Listener};
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
-pub use ledger::read::{Entry, Payload, ReadError, find, recent};
+pub use ledger::read::{Entry, Payload, ReadError, find, first_since, page, recent};
 pub use ledger::verify::{Broken, Report, VerifyError, verify};
 pub use ledger::{
     Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Mismatch, Owed, Permit, RecordError, Recorded,

@@ -3,8 +3,10 @@
 
 mod cases;
 mod diff;
+mod replayed;
 mod trial;
 mod validate;
+mod whatif;
 
 use std::path::Path;
 
@@ -23,6 +25,8 @@ pub(super) enum PolicyVerb {
     Test(trial::Test),
     /// Say which policies differ, and which cases are ruled otherwise
     Diff(diff::Diff),
+    /// Replay what was ruled against draft policies, and show what would be decided otherwise
+    Whatif(whatif::WhatIf),
 }
 
 impl PolicyVerb {
@@ -31,6 +35,7 @@ impl PolicyVerb {
             Self::Validate(validate) => validate.run(),
             Self::Test(test) => test.run(file),
             Self::Diff(diff) => diff.run(file),
+            Self::Whatif(whatif) => whatif.run(file).await,
         }
     }
 }

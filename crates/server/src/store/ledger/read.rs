@@ -1,5 +1,5 @@
 //! Reading the ledger: the entries of a ref, or the latest ones, with their payloads opened.
-//! `explain`, `ledger tail` and the pages of rulings call it.
+//! `explain`, `ledger tail`, `policy whatif` and the pages of rulings call it.
 
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::ledger::{Kind, Leaf};
@@ -69,6 +69,20 @@ pub async fn recent(store: &Store, keys: &Keys, limit: u32) -> Result<Vec<Entry>
     entries(keys, rows).await
 }
 
+/// The place of the first entry that can be as late as this; none when all are earlier.
+pub async fn first_since(store: &Store, since: Timestamp) -> Result<Option<u64>, ReadError> {
+    let row = store.row(FIRST_SINCE, vec![Cell::int(since.as_microsecond())]).await?;
+    let first: Option<i64> = row.map(|row| row.get("first")).transpose()?;
+    Ok(first.and_then(|first| u64::try_from(first).ok()))
+}
+
+/// A page of entries, oldest first, beginning with a place.
+pub async fn page(store: &Store, keys: &Keys, from: u64, limit: u32) -> Result<Vec<Entry>, ReadError> {
+    let from = i64::try_from(from).unwrap_or(i64::MAX);
+    let rows = store.rows(PAGE, vec![Cell::int(from), Cell::int(i64::from(limit))]).await?;
+    entries(keys, rows).await
+}
+
 async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
@@ -124,6 +138,12 @@ const BY_REF: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.seale
     JOIN leaves l ON l.idx = e.idx \
     LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
     WHERE e.ref = $1 ORDER BY e.idx";
+// Heads rise with time, and each counts the leaves of its own commit.
+const FIRST_SINCE: &str = "SELECT size - leaves AS first FROM heads WHERE at_us >= $1 ORDER BY size LIMIT 1";
+const PAGE: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
+    JOIN entries e ON e.idx = l.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
+    WHERE l.idx >= $1 ORDER BY l.idx LIMIT $2";
 const RECENT: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
     JOIN entries e ON e.idx = l.idx \
     LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
