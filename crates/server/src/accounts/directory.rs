@@ -19,6 +19,8 @@ pub struct Directory {
     cache: Arc<Mutex<Cache>>,
     /// Blocks of this run: they count also while the store cannot write them.
     stopped: Arc<Mutex<Vec<(Target, Blocked)>>>,
+    /// Logins of this process alone, until they expire.
+    lent: Arc<Mutex<Vec<Credential>>>,
 }
 
 #[derive(Default)]
@@ -34,7 +36,7 @@ impl Directory {
     /// The accounts of a store.
     #[must_use]
     pub fn of_store(store: Store) -> Self {
-        Self { store: Some(store), cache: Arc::default(), stopped: Arc::default() }
+        Self { store: Some(store), cache: Arc::default(), stopped: Arc::default(), lent: Arc::default() }
     }
 
     /// These accounts and no others: `check` without a store.
@@ -42,7 +44,7 @@ impl Directory {
     pub fn fixed(accounts: Vec<Account>) -> Self {
         let accounts = accounts.into_iter().map(|account| (account.id.clone(), Arc::new(account))).collect();
         let cache = Arc::new(Mutex::new(Cache { accounts, ..Cache::default() }));
-        Self { store: None, cache, stopped: Arc::default() }
+        Self { store: None, cache, stopped: Arc::default(), lent: Arc::default() }
     }
 
     /// An account.
@@ -99,6 +101,20 @@ impl Directory {
         self.stopped().iter().for_each(|(target, blocked)| account.lay_over(target, blocked));
     }
 
+    /// Lends a login that is kept nowhere. Of more than a few the oldest ends.
+    pub fn lend(&self, credential: Credential) {
+        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        if lent.len() >= MOST_LENT {
+            lent.remove(0);
+        }
+        lent.push(credential);
+    }
+
+    fn borrowed(&self, login: &str) -> Option<Credential> {
+        let lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        lent.iter().find(|credential| credential.login == login).cloned()
+    }
+
     /// The credential of a login, if there is one.
     ///
     /// # Errors
@@ -106,6 +122,9 @@ impl Directory {
     pub async fn login(&self, login: &str) -> Result<Option<Credential>, DirectoryError> {
         if let Some(known) = self.cache().logins.get(login) {
             return Ok(Some(known.clone()));
+        }
+        if let Some(lent) = self.borrowed(login) {
+            return Ok(Some(lent));
         }
         let Some(store) = &self.store else { return Ok(None) };
         let before = self.cache().forgotten;
@@ -188,3 +207,5 @@ pub enum DirectoryError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+const MOST_LENT: usize = 16;

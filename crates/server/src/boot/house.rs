@@ -224,7 +224,7 @@ pub fn rules(dir: Option<&Path>) -> Result<Rules, BootError> {
 ///
 /// # Errors
 /// When a file that an upstream names cannot be read.
-fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
+pub fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
     let exits = config.send.upstreams.iter().map(|upstream| exit(config, upstream, hostname));
     Ok(Exits(exits.collect::<Result<_, _>>()?))
 }

@@ -8,4 +8,4 @@ mod house;
 
 pub use data::{Data, DataError, is_in_use};
 pub use doors::{Ready, Running};
-pub use house::{BootError, House, judge, resolver, rules, way};
+pub use house::{BootError, House, exits, judge, resolver, rules, way};

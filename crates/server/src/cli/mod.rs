@@ -7,6 +7,7 @@ mod assume;
 mod check;
 mod client;
 mod config;
+mod doctor;
 mod exit;
 mod explain;
 mod held;
@@ -44,6 +45,8 @@ enum Verb {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Look at everything that mail depends on, and say what to do
+    Doctor(doctor::Doctor),
     /// Load accounts from a file
     Apply(apply::Apply),
     /// Judge a message, or check SPF, without a server; nothing is written
@@ -102,6 +105,7 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Try(trial) => trial.run().await,
         Verb::Init(init) => init.run(file).await,
         Verb::Serve(serve) => serve.run(file).await,
+        Verb::Doctor(doctor) => doctor.run(file).await,
         Verb::Apply(apply) => apply.run(file).await,
         Verb::Check(Check::Message(check)) => check.run(file).await,
         Verb::Check(Check::Corpus(check)) => check.run(file).await,
