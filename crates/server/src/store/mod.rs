@@ -18,11 +18,11 @@ pub use bell::{Bell, Listener};
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
-pub use ledger::read::{Entry, Payload, ReadError, find, first_since, page, recent};
-pub use ledger::verify::{Broken, Report, VerifyError, verify};
+pub use ledger::read::{Entry, Payload, Place, ReadError, find, page, places_since, recent};
+pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
-    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Mismatch, Owed, Permit, RecordError, Recorded,
-    Refuse, Release,
+    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit, RecordError,
+    Recorded, Refuse, Release,
 };
 pub use row::{Column, Row};
 pub use transaction::Transaction;

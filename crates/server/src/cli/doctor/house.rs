@@ -1,5 +1,6 @@
 //! The checks of the house itself: configuration, data directory, store, root key, ledger, clock, notices.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -98,32 +99,24 @@ pub(super) async fn root_key(open: Option<&Data>) -> Line {
 pub(super) async fn ledger(open: Option<&Data>, tail: u32) -> Line {
     const CHECK: &str = "ledger";
     let Some(data) = open else { return Line::skipped(CHECK, "there is no open store") };
-    let last = match store::recent(&data.store, &data.keys, 1).await {
-        Ok(last) => last,
+    let entries = match store::recent(&data.store, &data.keys, tail.saturating_add(1)).await {
+        Ok(entries) => entries,
         Err(error) => return unread(&error),
     };
-    match last.first().map_or(0, |entry| entry.index + 1) {
-        0 => Line::ok(CHECK, "nothing is recorded yet"),
-        count if count <= u64::from(tail) => {
-            match store::verify(&data.store, Some(&data.keys), |_, _| {}).await {
-                Ok(report) => Line::ok(CHECK, format!("all {} leaves verify", report.leaves)),
-                Err(VerifyError::Broken(broken)) => Line::fail(CHECK, Code::LedgerBroken, broken, BROKEN),
-                Err(error) => Line::failed(CHECK, Code::Internal, error),
-            }
-        }
-        count => match store::recent(&data.store, &data.keys, tail).await {
-            Ok(entries) if follow(&entries) => Line::ok(
-                CHECK,
-                format!(
-                    "the last {} of {count} entries are as their leaves say (`ledger verify` looks at all)",
-                    entries.len()
-                ),
-            ),
-            Ok(_) => {
+    if entries.len() as u64 > u64::from(tail) {
+        let what = format!("the last {tail} entries are as their leaves say (`ledger verify` looks at all)");
+        return match follow(&entries) {
+            true => Line::ok(CHECK, what),
+            false => {
                 Line::fail(CHECK, Code::LedgerBroken, "the last entries do not follow each other", BROKEN)
             }
-            Err(error) => unread(&error),
-        },
+        };
+    }
+    match store::verify(&data.store, Some(&data.keys), |_, _| {}).await {
+        Ok(report) if report.leaves() == 0 => Line::ok(CHECK, "nothing is recorded yet"),
+        Ok(report) => Line::ok(CHECK, format!("all {} leaves verify", report.leaves())),
+        Err(VerifyError::Broken(broken)) => Line::fail(CHECK, Code::LedgerBroken, broken, BROKEN),
+        Err(error) => Line::failed(CHECK, Code::Internal, error),
     }
 }
 
@@ -132,11 +125,12 @@ fn unread(error: &ReadError) -> Line {
     Line::fail("ledger", code, error, BROKEN)
 }
 
-/// Newest first, without a gap, no time after a later one.
+/// Newest first, in each log without a gap and no time after a later one.
 fn follow(entries: &[Entry]) -> bool {
-    entries.windows(2).all(|pair| match pair {
-        [later, earlier] => later.index == earlier.index + 1 && later.at >= earlier.at,
-        _ => true,
+    let mut later: BTreeMap<i64, &Entry> = BTreeMap::new();
+    entries.iter().all(|entry| match later.insert(entry.log, entry) {
+        Some(later) => later.index == entry.index + 1 && later.at >= entry.at,
+        None => true,
     })
 }
 
@@ -211,3 +205,32 @@ pub(super) async fn notices(config: &Config, open: Option<&Data>) -> Line {
 
 const BROKEN: &str =
     "`countersign ledger verify` names the first leaf; keep the store as it is, and restore a copy elsewhere";
+
+#[cfg(test)]
+mod tests {
+    use countersign_core::ids::{AccountId, Ref};
+    use countersign_core::ledger::Kind;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::store::Payload;
+
+    fn entry(log: i64, index: u64, second: i64) -> Entry {
+        Entry {
+            account: AccountId::parse("acme").unwrap(),
+            reference: Ref::from_random(7),
+            kind: Kind::Ruling,
+            log,
+            index,
+            at: Timestamp::from_second(second).unwrap(),
+            payload: Payload::Erased,
+        }
+    }
+
+    #[test]
+    fn a_gap_and_a_time_that_falls_are_seen_in_each_log() {
+        assert!(follow(&[entry(0, 9, 30), entry(1, 5, 25), entry(0, 8, 20), entry(1, 4, 25)]));
+        assert!(!follow(&[entry(0, 9, 30), entry(1, 5, 25), entry(0, 7, 20)]));
+        assert!(!follow(&[entry(0, 9, 30), entry(0, 8, 31)]));
+    }
+}

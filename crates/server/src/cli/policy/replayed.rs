@@ -247,6 +247,7 @@ mod tests {
             account: AccountId::parse("acme").unwrap(),
             reference: Ref::from_random(7),
             kind: EntryKind::Ruling,
+            log: 0,
             index: 0,
             at: Timestamp::UNIX_EPOCH,
             payload: Payload::Opened(payload),

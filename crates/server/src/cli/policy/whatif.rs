@@ -52,19 +52,23 @@ impl WhatIf {
         let bar = progress(since, now);
         let mut tally = Tally::default();
         let mut listed = Vec::new();
-        let mut next = store::first_since(&read.store, since).await.map_err(Failure::internal)?;
-        while let Some(from) = next {
-            let page = store::page(&read.store, &read.keys, from, PAGE).await.map_err(Failure::internal)?;
-            next = page.last().map(|last| last.index + 1);
-            bar.set_position(page.last().map_or(0, |last| seconds(since, last.at)));
-            for replayed in judge(page, since, &rules, hold).await? {
-                tally.add(&replayed);
-                match replayed {
-                    Replayed::Changed(change) if self.json => {
-                        bar.suspend(|| data(&change.line().to_string()))
+        let places = store::places_since(&read.store, since).await.map_err(Failure::internal)?;
+        for place in places {
+            let mut next = Some(place);
+            while let Some(place) = next {
+                let page =
+                    store::page(&read.store, &read.keys, place, PAGE).await.map_err(Failure::internal)?;
+                next = page.1;
+                bar.set_position(page.0.last().map_or(0, |last| seconds(since, last.at)));
+                for replayed in judge(page.0, since, &rules, hold).await? {
+                    tally.add(&replayed);
+                    match replayed {
+                        Replayed::Changed(change) if self.json => {
+                            bar.suspend(|| data(&change.line().to_string()))
+                        }
+                        Replayed::Changed(change) if listed.len() < self.limit => listed.push(*change),
+                        _ => {}
                     }
-                    Replayed::Changed(change) if listed.len() < self.limit => listed.push(*change),
-                    _ => {}
                 }
             }
         }

@@ -20,7 +20,9 @@ pub struct Entry {
     pub reference: Ref,
     /// What kind of entry.
     pub kind: Kind,
-    /// Its place in the ledger, from 0.
+    /// The number of its log.
+    pub log: i64,
+    /// Its place in the log, from 0.
     pub index: u64,
     /// When it was recorded.
     pub at: Timestamp,
@@ -51,7 +53,7 @@ impl Entry {
             Payload::Erased => Value::Null,
         };
         json!({
-            "ref": self.reference, "account": self.account, "kind": kind, "idx": self.index, "at": self.at, "payload": payload,
+            "ref": self.reference, "account": self.account, "kind": kind, "log": self.log, "idx": self.index, "at": self.at, "payload": payload,
         })
     }
 }
@@ -63,24 +65,52 @@ pub async fn find(store: &Store, keys: &Keys, reference: Ref) -> Result<Vec<Entr
     entries(keys, rows).await
 }
 
-/// The latest entries, newest first.
+/// The latest entries of all logs, newest first.
 pub async fn recent(store: &Store, keys: &Keys, limit: u32) -> Result<Vec<Entry>, ReadError> {
-    let rows = store.rows(RECENT, vec![Cell::int(i64::from(limit))]).await?;
-    entries(keys, rows).await
+    let mut latest = Vec::new();
+    for log in store.rows("SELECT log FROM logs ORDER BY log", vec![]).await? {
+        let rows = store.rows(RECENT, vec![Cell::Int(log.get("log")?), Cell::int(i64::from(limit))]).await?;
+        latest.extend(entries(keys, rows).await?);
+    }
+    // Each log is newest first already; those of several are merged by time.
+    latest.sort_by_key(|entry: &Entry| std::cmp::Reverse((entry.at, entry.index)));
+    latest.truncate(limit.try_into().unwrap_or(usize::MAX));
+    Ok(latest)
 }
 
-/// The place of the first entry that can be as late as this; none when all are earlier.
-pub async fn first_since(store: &Store, since: Timestamp) -> Result<Option<u64>, ReadError> {
-    let row = store.row(FIRST_SINCE, vec![Cell::int(since.as_microsecond())]).await?;
-    let first: Option<i64> = row.map(|row| row.get("first")).transpose()?;
-    Ok(first.and_then(|first| u64::try_from(first).ok()))
+/// A place in a log, from which entries are read in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The log.
+    pub log: i64,
+    /// The index of the next entry.
+    pub index: u64,
 }
 
-/// A page of entries, oldest first, beginning with a place.
-pub async fn page(store: &Store, keys: &Keys, from: u64, limit: u32) -> Result<Vec<Entry>, ReadError> {
-    let from = i64::try_from(from).unwrap_or(i64::MAX);
-    let rows = store.rows(PAGE, vec![Cell::int(from), Cell::int(i64::from(limit))]).await?;
-    entries(keys, rows).await
+/// Where to begin in each log to meet every entry from a time on; the first ones may be earlier. A log whose
+/// entries are all earlier is left out.
+pub async fn places_since(store: &Store, since: Timestamp) -> Result<Vec<Place>, ReadError> {
+    let rows = store.rows(STARTS, vec![Cell::int(since.as_microsecond())]).await?;
+    let place = |row: &Row| {
+        let first: i64 = row.get("first")?;
+        Ok(Place { log: row.get("log")?, index: u64::try_from(first).unwrap_or(0) })
+    };
+    rows.iter().map(place).collect()
+}
+
+/// A page of the entries of a log, oldest first, and where the next one begins; none at the end.
+pub async fn page(
+    store: &Store,
+    keys: &Keys,
+    place: Place,
+    limit: u32,
+) -> Result<(Vec<Entry>, Option<Place>), ReadError> {
+    let from = i64::try_from(place.index).unwrap_or(i64::MAX);
+    let rows =
+        store.rows(PAGE, vec![Cell::int(place.log), Cell::int(from), Cell::int(i64::from(limit))]).await?;
+    let page = entries(keys, rows).await?;
+    let next = page.last().map(|last| Place { index: last.index + 1, ..place });
+    Ok((page, next))
 }
 
 async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
@@ -92,7 +122,7 @@ async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
 }
 
 async fn entry(keys: &Keys, row: &Row) -> Result<Entry, ReadError> {
-    let index: i64 = row.get("idx")?;
+    let (log, index): (i64, i64) = (row.get("log")?, row.get("idx")?);
     let damaged = |what| ReadError::Damaged { index, what };
     let account: String = row.get("account_id")?;
     let account = AccountId::parse(&account).map_err(|_| damaged("its account is none"))?;
@@ -110,7 +140,7 @@ async fn entry(keys: &Keys, row: &Row) -> Result<Entry, ReadError> {
     };
     let at = Timestamp::from_microsecond(leaf.time_us).map_err(|_| damaged("its time is none"))?;
     let index = u64::try_from(index).map_err(|_| damaged("its index is none"))?;
-    Ok(Entry { account, reference, kind: leaf.kind, index, at, payload })
+    Ok(Entry { account, reference, kind: leaf.kind, log, index, at, payload })
 }
 
 /// Why entries are not read.
@@ -134,17 +164,18 @@ pub enum ReadError {
     },
 }
 
-const BY_REF: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM entries e \
-    JOIN leaves l ON l.idx = e.idx \
-    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
-    WHERE e.ref = $1 ORDER BY e.idx";
-// Heads rise with time, and each counts the leaves of its own commit.
-const FIRST_SINCE: &str = "SELECT size - leaves AS first FROM heads WHERE at_us >= $1 ORDER BY size LIMIT 1";
-const PAGE: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
-    JOIN entries e ON e.idx = l.idx \
-    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
-    WHERE l.idx >= $1 ORDER BY l.idx LIMIT $2";
-const RECENT: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
-    JOIN entries e ON e.idx = l.idx \
-    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
-    ORDER BY l.idx DESC LIMIT $1";
+const BY_REF: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM entries e \
+    JOIN leaves l ON l.log = e.log AND l.idx = e.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
+    WHERE e.ref = $1 ORDER BY e.at_us, e.log, e.idx";
+const RECENT: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
+    JOIN entries e ON e.log = l.log AND e.idx = l.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
+    WHERE l.log = $1 ORDER BY l.idx DESC LIMIT $2";
+// Heads of a log rise with time, and each counts the leaves of its own commit.
+const STARTS: &str =
+    "SELECT log, MIN(size - leaves) AS first FROM heads WHERE at_us >= $1 GROUP BY log ORDER BY log";
+const PAGE: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
+    JOIN entries e ON e.log = l.log AND e.idx = l.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
+    WHERE l.log = $1 AND l.idx >= $2 ORDER BY l.idx LIMIT $3";
