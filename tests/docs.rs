@@ -136,7 +136,23 @@ fn nothing_names_a_machine_or_a_registry() {
 
 /// The verbs that the documents may use.
 const VERBS: &[&str] = &[
-    "account", "apply", "check", "config", "enforce", "explain", "held", "ledger", "observe", "serve", "try",
+    "account",
+    "apply",
+    "check",
+    "completions",
+    "config",
+    "doctor",
+    "enforce",
+    "explain",
+    "held",
+    "help",
+    "init",
+    "ledger",
+    "man",
+    "observe",
+    "policy",
+    "serve",
+    "try",
 ];
 
 /// The first words of lines `countersign VERB` in indented or fenced examples.

@@ -28,6 +28,8 @@ use crate::net::tls;
 /// The ready line of the interface contract.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ready {
+    /// The version of this line.
+    pub v: u8,
     pub ready: bool,
     pub pid: u32,
     pub listeners: BTreeMap<String, SocketAddr>,
@@ -92,7 +94,7 @@ impl Running {
         tasks.spawn(control::serve(socket, current.control.subscribe(), stopped.clone()));
         tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
         tasks.spawn(watch_changes(Arc::clone(&house), stopped));
-        let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
+        let ready = Ready { v: 1, ready: true, pid: std::process::id(), listeners, console_url: None };
         Ok(Self { ready, house, capacity, current, stop, tasks })
     }
 

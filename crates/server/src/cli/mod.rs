@@ -6,6 +6,7 @@ mod apply;
 mod assume;
 mod check;
 mod client;
+mod completions;
 mod config;
 mod doctor;
 mod exit;
@@ -13,8 +14,11 @@ mod explain;
 mod held;
 mod init;
 mod ledger;
+mod man;
 mod mode;
 mod policy;
+#[cfg(test)]
+mod reference;
 mod serve;
 mod spf;
 mod trial;
@@ -73,6 +77,10 @@ enum Verb {
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    /// Print a script that completes commands in a shell
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for each command
+    Man(man::Man),
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,5 +126,7 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Ledger(verb) => verb.run(file).await,
         Verb::Policy(verb) => verb.run(file).await,
         Verb::Config(verb) => verb.run(file).await,
+        Verb::Completions(completions) => completions.run(),
+        Verb::Man(man) => man.run(),
     }
 }

@@ -82,16 +82,19 @@ pub(super) fn store(opened: &Result<Data, DataError>, config: &Config) -> Line {
 }
 
 /// Whether the root key opens what is sealed.
-pub(super) async fn root_key(open: Option<&Data>) -> Line {
-    let Some(data) = open else { return Line::skipped("root key", "there is no open store") };
+pub(super) async fn root_key(opened: &Result<Data, DataError>) -> Line {
+    const CHECK: &str = "root key";
+    let remedy = "put back the key that was made with the store, for its owner only (mode 0600)";
+    let data = match opened {
+        Ok(data) => data,
+        Err(error @ (DataError::RootKey(_) | DataError::Seal(_) | DataError::KeyMissing { .. })) => {
+            return Line::fail(CHECK, Code::Configuration, error, remedy);
+        }
+        Err(_) => return Line::skipped(CHECK, "there is no open store"),
+    };
     match data.keys.check().await {
-        Ok(()) => Line::ok("root key", "opens the keys of the store"),
-        Err(error) => Line::fail(
-            "root key",
-            Code::Configuration,
-            error,
-            "put back the key that was made with the store",
-        ),
+        Ok(()) => Line::ok(CHECK, "opens the keys of the store"),
+        Err(error) => Line::fail(CHECK, Code::Configuration, error, remedy),
     }
 }
 

@@ -63,8 +63,8 @@ impl Doctor {
         house::data_dir(config).into_iter().for_each(|line| told.tell(line));
         let opened = Data::read(config, &clock).await;
         told.tell(house::store(&opened, config));
+        told.tell(house::root_key(&opened).await);
         let open = opened.ok();
-        told.tell(house::root_key(open.as_ref()).await);
         told.tell(house::ledger(open.as_ref(), self.tail).await);
         told.tell(house::clock(open.as_ref(), &clock).await);
         for line in doors::listeners(config).await {
