@@ -12,6 +12,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::account::{Account, Credential, OwnedDomain};
 use super::file::{AccountSpec, AccountsFile, CredentialKind, Scope};
+use super::passes::Passes;
 use super::pattern::Pattern;
 use super::target::{Blocked, PLATFORM, Reach, Target};
 use crate::store::{Store, StoreError, Value, Write};
@@ -25,10 +26,10 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
     let domains = domains.fetch_all(store.readers()).await?;
     let spf =
         sqlx::query("SELECT domain, passed_at FROM account_spf WHERE account_id = $1").bind(id.as_str());
-    let mut spf_passed = HashMap::new();
+    let spf_passed = Passes::default();
     for passed in spf.fetch_all(store.readers()).await? {
         if let Ok(domain) = Domain::parse(&passed.try_get::<String, _>("domain")?) {
-            spf_passed.insert(domain, time(passed.try_get("passed_at")?));
+            spf_passed.note(&domain, time(passed.try_get("passed_at")?));
         }
     }
     let reason: Option<String> = row.try_get("blocked_reason")?;
