@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use countersign_core::address::Domain;
 use countersign_core::evidence::{Finding, Kind};
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::policy::Ruling;

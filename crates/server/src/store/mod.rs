@@ -3,21 +3,27 @@
 
 mod bell;
 mod db;
+mod error;
 pub mod jobs;
 mod keys;
 pub mod lease;
 pub mod ledger;
 mod migrations;
 pub mod outbox;
+mod row;
+mod transaction;
 mod write;
 
 pub use bell::{Bell, Listener};
-pub use db::{Store, StoreError};
+pub use db::Store;
+pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
-pub use ledger::verify::{Broken, Report, VerifyError, verify};
+pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
-    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Mismatch, Owed, Permit, RecordError, Recorded,
-    Refuse, Release,
+    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit, RecordError,
+    Recorded, Refuse, Release,
 };
+pub use row::{Column, Row};
+pub use transaction::Transaction;
 pub use write::{Value, Write};

@@ -5,13 +5,11 @@ use countersign_core::ids::{AccountId, Ref};
 use countersign_core::ledger::{Kind, Leaf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::payload;
 use crate::seal::SealError;
 use crate::store::Keys;
-use crate::store::{Store, StoreError};
+use crate::store::{Row, Store, StoreError, Value as Cell};
 
 /// One entry of the ledger.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +20,9 @@ pub struct Entry {
     pub reference: Ref,
     /// What kind of entry.
     pub kind: Kind,
-    /// Its place in the ledger, from 0.
+    /// The number of its log.
+    pub log: i64,
+    /// Its place in the log, from 0.
     pub index: u64,
     /// When it was recorded.
     pub at: Timestamp,
@@ -53,7 +53,7 @@ impl Entry {
             Payload::Erased => Value::Null,
         };
         json!({
-            "ref": self.reference, "account": self.account, "kind": kind, "idx": self.index, "at": self.at, "payload": payload,
+            "ref": self.reference, "account": self.account, "kind": kind, "log": self.log, "idx": self.index, "at": self.at, "payload": payload,
         })
     }
 }
@@ -61,17 +61,24 @@ impl Entry {
 /// Every entry of a ref, oldest first: the ruling, then what became of it. Refs are unique within an
 /// account; if two accounts have the same, the entries of both are found.
 pub async fn find(store: &Store, keys: &Keys, reference: Ref) -> Result<Vec<Entry>, ReadError> {
-    let rows = sqlx::query(BY_REF).bind(reference.as_str()).fetch_all(store.readers()).await?;
+    let rows = store.rows(BY_REF, vec![Cell::text(reference.as_str())]).await?;
     entries(keys, rows).await
 }
 
-/// The latest entries, newest first.
+/// The latest entries of all logs, newest first.
 pub async fn recent(store: &Store, keys: &Keys, limit: u32) -> Result<Vec<Entry>, ReadError> {
-    let rows = sqlx::query(RECENT).bind(i64::from(limit)).fetch_all(store.readers()).await?;
-    entries(keys, rows).await
+    let mut latest = Vec::new();
+    for log in store.rows("SELECT log FROM logs ORDER BY log", vec![]).await? {
+        let rows = store.rows(RECENT, vec![Cell::Int(log.get("log")?), Cell::int(i64::from(limit))]).await?;
+        latest.extend(entries(keys, rows).await?);
+    }
+    // Each log is newest first already; those of several are merged by time.
+    latest.sort_by_key(|entry: &Entry| std::cmp::Reverse((entry.at, entry.index)));
+    latest.truncate(limit.try_into().unwrap_or(usize::MAX));
+    Ok(latest)
 }
 
-async fn entries(keys: &Keys, rows: Vec<SqliteRow>) -> Result<Vec<Entry>, ReadError> {
+async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         entries.push(entry(keys, &row).await?);
@@ -79,17 +86,17 @@ async fn entries(keys: &Keys, rows: Vec<SqliteRow>) -> Result<Vec<Entry>, ReadEr
     Ok(entries)
 }
 
-async fn entry(keys: &Keys, row: &SqliteRow) -> Result<Entry, ReadError> {
-    let index: i64 = row.try_get("idx")?;
+async fn entry(keys: &Keys, row: &Row) -> Result<Entry, ReadError> {
+    let (log, index): (i64, i64) = (row.get("log")?, row.get("idx")?);
     let damaged = |what| ReadError::Damaged { index, what };
-    let account: String = row.try_get("account_id")?;
+    let account: String = row.get("account_id")?;
     let account = AccountId::parse(&account).map_err(|_| damaged("its account is none"))?;
-    let reference: String = row.try_get("ref")?;
+    let reference: String = row.get("ref")?;
     let reference = Ref::parse(&reference).map_err(|_| damaged("its ref is none"))?;
-    let leaf: Vec<u8> = row.try_get("leaf")?;
+    let leaf: Vec<u8> = row.get("leaf")?;
     let leaf = Leaf::decode(&leaf).map_err(|_| damaged("its leaf cannot be read"))?;
-    let salt: Option<Vec<u8>> = row.try_get("salt")?;
-    let sealed: Option<Vec<u8>> = row.try_get("sealed")?;
+    let salt: Option<Vec<u8>> = row.get("salt")?;
+    let sealed: Option<Vec<u8>> = row.get("sealed")?;
     let payload = match (salt, sealed, keys.by_id(&account, &leaf.key_id).await?) {
         (Some(salt), Some(sealed), Some(key)) => {
             Payload::Opened(payload::open(&key, &account, &leaf, &salt, &sealed).map_err(damaged)?)
@@ -98,7 +105,7 @@ async fn entry(keys: &Keys, row: &SqliteRow) -> Result<Entry, ReadError> {
     };
     let at = Timestamp::from_microsecond(leaf.time_us).map_err(|_| damaged("its time is none"))?;
     let index = u64::try_from(index).map_err(|_| damaged("its index is none"))?;
-    Ok(Entry { account, reference, kind: leaf.kind, index, at, payload })
+    Ok(Entry { account, reference, kind: leaf.kind, log, index, at, payload })
 }
 
 /// Why entries are not read.
@@ -122,17 +129,11 @@ pub enum ReadError {
     },
 }
 
-impl From<sqlx::Error> for ReadError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-const BY_REF: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM entries e \
-    JOIN leaves l ON l.idx = e.idx \
-    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
-    WHERE e.ref = $1 ORDER BY e.idx";
-const RECENT: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
-    JOIN entries e ON e.idx = l.idx \
-    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
-    ORDER BY l.idx DESC LIMIT $1";
+const BY_REF: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM entries e \
+    JOIN leaves l ON l.log = e.log AND l.idx = e.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
+    WHERE e.ref = $1 ORDER BY e.at_us, e.log, e.idx";
+const RECENT: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
+    JOIN entries e ON e.log = l.log AND e.idx = l.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
+    WHERE l.log = $1 ORDER BY l.idx DESC LIMIT $2";

@@ -16,10 +16,10 @@ use countersign_core::request::{Actor, Ask, Client, Command, Envelope, Mode, Req
 use countersign_wire::limits::Limits;
 use jiff::Timestamp;
 
-use super::super::{Clock, Ledger};
+use super::super::{Clock, Ledger, Log};
 use crate::seal::RootKey;
 use crate::store::Keys;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Write};
 
 pub(in super::super) struct Stage {
     pub(in super::super) dir: tempfile::TempDir,
@@ -43,18 +43,22 @@ impl Stage {
     }
 
     pub(in super::super) async fn ledger(&self) -> Result<Ledger, StoreError> {
-        Ledger::start(self.store.clone(), self.keys.clone(), clock(&self.now)).await
+        let log = self.log().await?;
+        Ledger::start(self.store.clone(), self.keys.clone(), clock(&self.now), &log).await
+    }
+
+    pub(in super::super) async fn log(&self) -> Result<Log, StoreError> {
+        let now = Timestamp::from_microsecond(NOW).unwrap();
+        Log::of_node(&self.store, &self.keys, "gate.example", self.dir.path(), now).await
     }
 
     /// Changes the store behind everybody's back.
     pub(in super::super) async fn sql(&self, statement: &'static str) {
-        let mut transaction = self.store.begin().await.unwrap();
-        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
-        transaction.commit().await.unwrap();
+        self.store.change(&[Write::new(statement, vec![])]).await.unwrap();
     }
 
     pub(in super::super) async fn number(&self, statement: &'static str) -> i64 {
-        sqlx::query_scalar(statement).fetch_one(self.store.readers()).await.unwrap()
+        self.store.row(statement, vec![]).await.unwrap().unwrap().get("n").unwrap()
     }
 }
 
