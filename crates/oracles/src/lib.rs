@@ -14,6 +14,7 @@ pub mod model;
 pub mod mutation;
 mod naive;
 mod pieces;
+mod proxy;
 mod reply;
 mod smtp_line;
 mod spf;
@@ -29,7 +30,7 @@ pub struct Oracle {
 }
 
 /// All of them.
-pub static ORACLES: [Oracle; 15] = [
+pub static ORACLES: [Oracle; 17] = [
     Oracle { name: "address", check: address::address },
     Oracle { name: "auth", check: auth::auth },
     Oracle { name: "capabilities", check: reply::capabilities },
@@ -41,10 +42,12 @@ pub static ORACLES: [Oracle; 15] = [
     Oracle { name: "mime_walk", check: mime::mime_walk },
     Oracle { name: "parameters", check: envelope::parameters },
     Oracle { name: "path", check: envelope::path },
+    Oracle { name: "proxy_header", check: proxy::proxy_header },
     Oracle { name: "session_walk", check: walk::session_walk },
     Oracle { name: "smtp_line", check: smtp_line::smtp_line },
     Oracle { name: "smtp_reply", check: reply::smtp_reply },
     Oracle { name: "spf_record", check: spf::spf_record },
+    Oracle { name: "xclient", check: envelope::xclient },
 ];
 
 /// Asks the oracle of that name; a name that no oracle has is a fault of the caller.
