@@ -1,26 +1,25 @@
-//! Facts in Cedar's words: principal, action, resource and context.
+//! What policies see in Cedar's words: principal, action, resource and context.
 //! The judge builds one for every evaluation.
 
 use std::str::FromStr;
 
 use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
 
-use super::facts::{Asked, Facts};
-use crate::evidence::{Finding, Kind, Strength};
+use super::facts::{Plain, Sight};
+use crate::evidence::{Finding, Kind};
 use crate::request::{Action, Verb};
 
-/// The Cedar request for facts, checked against the schema.
-pub(super) fn request(facts: &Facts, schema: &Schema) -> Result<Request, String> {
-    let asked = &facts.asked;
-    let (principal, resource) = match facts.action {
-        Action::Send => (uid("Account", &asked.principal)?, uid("Message", &asked.resource)?),
-        Action::Command(verb) => {
-            (uid("Actor", &asked.principal)?, uid(resource_type(verb), &asked.resource)?)
-        }
+/// The Cedar request for what is seen, checked against the schema.
+pub(super) fn request(sight: &impl Sight, schema: &Schema) -> Result<Request, String> {
+    let (principal, resource) = match sight.action() {
+        Action::Send => ("Account", "Message"),
+        Action::Command(verb) => ("Actor", resource_type(verb)),
     };
-    let action = uid("Action", facts.action.name())?;
-    let pairs = Kind::ALL.into_iter().map(|kind| (kind.attribute(), finding(facts, kind)));
-    let context = Context::from_pairs(pairs.chain(about(asked))).map_err(|e| e.to_string())?;
+    let (principal, resource) = (uid(principal, &sight.principal())?, uid(resource, &sight.resource())?);
+    let action = uid("Action", sight.action().name())?;
+    let pairs =
+        Kind::ALL.into_iter().map(|kind| (kind.attribute(), finding(sight, kind))).chain(about(sight));
+    let context = Context::from_pairs(pairs).map_err(|e| e.to_string())?;
     Request::new(principal, action, resource, context, Some(schema)).map_err(|e| e.to_string())
 }
 
@@ -33,16 +32,19 @@ fn resource_type(verb: Verb) -> &'static str {
 }
 
 /// Every kind is there: what nobody looked at is `unknown`, so that no policy meets a missing attribute.
-fn finding(facts: &Facts, kind: Kind) -> RestrictedExpression {
-    let finding = facts.finding(kind);
-    let fact = facts.evidence.get(&kind);
+fn finding(sight: &impl Sight, kind: Kind) -> RestrictedExpression {
+    record(words(sight, kind))
+}
+
+/// All that policies see of a finding.
+pub(super) fn words(sight: &impl Sight, kind: Kind) -> [(&'static str, &str); 4] {
+    let finding = sight.finding(kind);
     let why = match finding {
         Finding::Unknown(why) => why.word(),
         Finding::Pass | Finding::Fail | Finding::Warn => "",
     };
-    let strength = fact.map_or(Strength::Claimed, |fact| fact.strength);
-    let detail = fact.map(|fact| fact.detail.as_str()).unwrap_or_default();
-    record([("finding", finding.word()), ("why", why), ("detail", detail), ("strength", strength.word())])
+    let (detail, strength) = (sight.detail(kind), sight.strength(kind).word());
+    [("finding", finding.word()), ("why", why), ("detail", detail), ("strength", strength)]
 }
 
 fn record<const N: usize>(pairs: [(&str, &str); N]) -> RestrictedExpression {
@@ -52,15 +54,14 @@ fn record<const N: usize>(pairs: [(&str, &str); N]) -> RestrictedExpression {
         .unwrap_or_else(|_| RestrictedExpression::new_string("duplicate key".to_owned()))
 }
 
-fn about(asked: &Asked) -> Vec<(String, RestrictedExpression)> {
-    let number = |n: u64| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));
-    vec![
-        ("account".to_owned(), text(&asked.account)),
-        ("actor".to_owned(), text(&asked.actor)),
-        ("author_domain".to_owned(), text(&asked.author_domain)),
-        ("recipients".to_owned(), number(asked.recipients)),
-        ("bytes".to_owned(), number(asked.bytes)),
-    ]
+fn about(sight: &impl Sight) -> impl Iterator<Item = (String, RestrictedExpression)> {
+    sight.plain().into_iter().map(|(name, value)| {
+        let value = match value {
+            Plain::Text(value) => text(value),
+            Plain::Number(number) => RestrictedExpression::new_long(number),
+        };
+        (name.to_owned(), value)
+    })
 }
 
 fn text(value: &str) -> RestrictedExpression {

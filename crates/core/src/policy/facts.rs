@@ -1,6 +1,7 @@
 //! Facts: everything that policies can see of a dossier. They are recorded with its ruling, so that it can be replayed.
 //! The judge takes them from a dossier; `policy test` and `policy whatif` from case files and the ledger.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,121 @@ impl Facts {
     #[must_use]
     pub fn finding(&self, kind: Kind) -> Finding {
         self.evidence.get(&kind).map_or(Finding::Unknown(Why::NotAsked), |fact| fact.finding)
+    }
+}
+
+/// What policies see of something: a dossier as it stands, or facts as they were recorded. What a policy says is a
+/// function of this alone.
+pub(super) trait Sight {
+    fn action(&self) -> Action;
+    fn principal(&self) -> Cow<'_, str>;
+    fn resource(&self) -> Cow<'_, str>;
+    fn finding(&self, kind: Kind) -> Finding;
+    fn detail(&self, kind: Kind) -> &str;
+    fn strength(&self, kind: Kind) -> Strength;
+    /// Everything beside the findings, by its name in the context.
+    fn plain(&self) -> [(&'static str, Plain<'_>); 5];
+}
+
+/// A value that is no finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plain<'a> {
+    Text(&'a str),
+    Number(i64),
+}
+
+impl Plain<'_> {
+    fn number(number: impl TryInto<i64>) -> Self {
+        Self::Number(number.try_into().unwrap_or(i64::MAX))
+    }
+}
+
+impl Sight for Dossier {
+    fn action(&self) -> Action {
+        self.request().action()
+    }
+
+    fn principal(&self) -> Cow<'_, str> {
+        match &self.request().ask {
+            Ask::Send(_) => Cow::Borrowed(self.request().account.as_str()),
+            Ask::Command(command) => Cow::Owned(command.actor.to_string()),
+        }
+    }
+
+    fn resource(&self) -> Cow<'_, str> {
+        match &self.request().ask {
+            Ask::Send(_) => Cow::Borrowed(self.request().reference.as_str()),
+            Ask::Command(command) => Cow::Borrowed(&command.object),
+        }
+    }
+
+    fn finding(&self, kind: Kind) -> Finding {
+        Self::finding(self, kind)
+    }
+
+    fn detail(&self, kind: Kind) -> &str {
+        self.evidence(kind).map(|evidence| evidence.text("detail")).unwrap_or_default()
+    }
+
+    fn strength(&self, kind: Kind) -> Strength {
+        self.evidence(kind).map_or(Strength::Claimed, |evidence| evidence.strength)
+    }
+
+    fn plain(&self) -> [(&'static str, Plain<'_>); 5] {
+        plain(self.request())
+    }
+}
+
+fn plain(request: &Request) -> [(&'static str, Plain<'_>); 5] {
+    let actor = match &request.ask {
+        Ask::Send(_) => "credential",
+        Ask::Command(command) => command.actor.class(),
+    };
+    let message = request.submission();
+    let author = message.and_then(|s| s.message.from().ok()).map(|m| m.address.domain().as_str());
+    [
+        ("account", Plain::Text(request.account.as_str())),
+        ("actor", Plain::Text(actor)),
+        ("author_domain", Plain::Text(author.unwrap_or_default())),
+        ("recipients", Plain::number(message.map_or(0, |s| s.envelope.recipients.len()))),
+        ("bytes", Plain::number(message.map_or(0, |s| s.message.bytes().len()))),
+    ]
+}
+
+impl Sight for Facts {
+    fn action(&self) -> Action {
+        self.action
+    }
+
+    fn principal(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.asked.principal)
+    }
+
+    fn resource(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.asked.resource)
+    }
+
+    fn finding(&self, kind: Kind) -> Finding {
+        Self::finding(self, kind)
+    }
+
+    fn detail(&self, kind: Kind) -> &str {
+        self.evidence.get(&kind).map(|fact| fact.detail.as_str()).unwrap_or_default()
+    }
+
+    fn strength(&self, kind: Kind) -> Strength {
+        self.evidence.get(&kind).map_or(Strength::Claimed, |fact| fact.strength)
+    }
+
+    fn plain(&self) -> [(&'static str, Plain<'_>); 5] {
+        let asked = &self.asked;
+        [
+            ("account", Plain::Text(&asked.account)),
+            ("actor", Plain::Text(&asked.actor)),
+            ("author_domain", Plain::Text(&asked.author_domain)),
+            ("recipients", Plain::number(asked.recipients)),
+            ("bytes", Plain::number(asked.bytes)),
+        ]
     }
 }
 

@@ -1,10 +1,12 @@
 //! The judge: asks the policies about a dossier and takes the worst that they say.
 //! `Rules::rule` is called by the gate, once on quick evidence and once on all of it.
 
+use std::sync::Arc;
+
 use cedar_policy::{Authorizer, Decision as CedarDecision, Entities, Policy};
 
 use super::context;
-use super::facts::Facts;
+use super::facts::{Facts, Sight};
 use super::replay::Replay;
 use super::rules::{Rules, Slice};
 use super::ruling::{Cause, Decision, How, Missing, Ruling, Verdict};
@@ -24,42 +26,52 @@ impl Rules {
     /// so is the absence of a permit.
     #[must_use]
     pub fn rule(&self, dossier: &Dossier, hold: HoldAs) -> Ruling {
-        let mut words = words(dossier);
-        let (voices, error) = self.hear(&Facts::of(dossier));
-        if let Some(error) = error {
-            words.insert("policy_error", error);
-        }
-        let verdict = weigh(voices, hold, dossier, &words);
+        let said = self.said(dossier);
+        let verdict = match (said.voices.as_slice(), &said.error) {
+            // The usual case needs no words.
+            ([], None) => Verdict::allow(),
+            (voices, error) => {
+                let mut words = words(dossier);
+                let mut voices = voices.to_vec();
+                if let Some(error) = error {
+                    words.insert("policy_error", error.clone());
+                    voices.push(Voice::error());
+                }
+                weigh(voices, hold, dossier, &words)
+            }
+        };
         Ruling::new(dossier.request(), verdict, dossier.all().cloned().collect(), self.digest())
+    }
+
+    /// Whether the decision on a dossier is a refusal.
+    #[must_use]
+    pub fn refuses(&self, dossier: &Dossier) -> bool {
+        self.said(dossier).voices.iter().any(|voice| voice.effect == Effect::Refuse)
     }
 
     /// Rules on facts without making a ruling: nothing can be done with what it gives. On the facts that were
     /// recorded with a ruling, the policies of that ruling say what they said then.
     #[must_use]
     pub fn replay(&self, facts: &Facts, hold: HoldAs) -> Replay {
-        let (voices, _) = self.hear(facts);
-        let (decision, how, sorted) = settle(voices, hold);
+        let said = self.said(facts);
+        let error = said.error.as_ref().map(|_| Voice::error());
+        let (decision, how, sorted) = settle(said.voices.iter().cloned().chain(error).collect(), hold);
         let reasons = sorted.into_iter().map(|voice| (reason::known(&voice.code).code, voice.policy));
         Replay { decision, how, reasons: reasons.collect() }
     }
 
-    /// What the policies say; an error is a voice of its own, told beside them.
-    fn hear(&self, facts: &Facts) -> (Vec<Voice>, Option<String>) {
-        let (mut voices, error) = match self.slice(facts.action) {
-            Some(slice) => self.ask(slice, facts),
-            None => (vec![], Some("no policies for this action".to_owned())),
-        };
-        if error.is_some() {
-            voices.push(Voice::new("policy-error", "judge", Effect::HoldAsSet));
+    /// What the policies say, asked once for all dossiers that are the same to them.
+    fn said(&self, sight: &impl Sight) -> Arc<Said> {
+        match self.slice(sight.action()) {
+            Some(slice) => slice.memory.of(slice.looks.seen(sight), || self.ask(slice, sight)),
+            None => Arc::new(Said::nothing("no policies for this action".to_owned())),
         }
-        (voices, error)
     }
 
-    /// What the policies say, and the first error of those that could not be evaluated.
-    fn ask(&self, slice: &Slice, facts: &Facts) -> (Vec<Voice>, Option<String>) {
-        let request = match context::request(facts, &self.schema) {
+    fn ask(&self, slice: &Slice, sight: &impl Sight) -> Said {
+        let request = match context::request(sight, &self.schema) {
             Ok(request) => request,
-            Err(error) => return (vec![], Some(error)),
+            Err(error) => return Said::nothing(error),
         };
         let authorizer = Authorizer::new();
         let entities = Entities::empty();
@@ -70,14 +82,27 @@ impl Rules {
         let mut voices: Vec<Voice> =
             forbids.diagnostics().reason().filter_map(|id| slice.forbids.policy(id)).map(Voice::of).collect();
         if permits.decision() != CedarDecision::Allow {
-            let effect = match facts.action {
+            let effect = match sight.action() {
                 Action::Send => Effect::HoldAsSet,
                 Action::Command(_) => Effect::Refuse,
             };
             let code = if effect == Effect::Refuse { "not-permitted" } else { "no-permit" };
             voices.push(Voice::new(code, "judge", effect));
         }
-        (voices, error)
+        Said { voices, error }
+    }
+}
+
+/// What the policies of an action say, and the first error of those that could not be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    voices: Vec<Voice>,
+    error: Option<String>,
+}
+
+impl Said {
+    fn nothing(error: String) -> Self {
+        Self { voices: vec![], error: Some(error) }
     }
 }
 
@@ -119,6 +144,11 @@ enum Effect {
 impl Voice {
     fn new(code: &str, policy: &str, effect: Effect) -> Self {
         Self { code: code.to_owned(), policy: policy.to_owned(), effect }
+    }
+
+    /// A policy could not be evaluated.
+    fn error() -> Self {
+        Self::new("policy-error", "judge", Effect::HoldAsSet)
     }
 
     fn of(policy: &Policy) -> Self {
@@ -252,3 +282,6 @@ fn words(dossier: &Dossier) -> Words {
     take(Kind::Spf, "domain", "spf_domain");
     words
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@ mod budget;
 mod context;
 mod facts;
 mod judge;
+mod looks;
+mod memory;
 mod replay;
 mod rules;
 mod ruling;
