@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::fresh::Fresh;
 use super::super::lease::back_off;
 use super::*;
 
@@ -13,13 +14,13 @@ fn acme() -> AccountId {
     AccountId::parse("acme").unwrap()
 }
 
-async fn store(jobs: &[(&str, i64)]) -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
+async fn store(jobs: &[(&str, i64)]) -> (Fresh, Store) {
+    let fresh = Fresh::new().await;
+    let store = fresh.store.clone();
     let puts: Vec<Write> =
         jobs.iter().map(|(object, due)| put(&acme(), "held-expire", object, at(*due))).collect();
     store.change(&puts).await.unwrap();
-    (dir, store)
+    (fresh, store)
 }
 
 async fn objects(store: &Store, by: &str, now: i64) -> Vec<String> {

@@ -19,10 +19,11 @@ use jiff::Timestamp;
 use super::super::{Clock, Ledger};
 use crate::seal::RootKey;
 use crate::store::Keys;
-use crate::store::{Store, StoreError, Write};
+use crate::store::fresh::Fresh;
+use crate::store::{Store, StoreError, Transaction, Write};
 
 pub(in super::super) struct Stage {
-    pub(in super::super) dir: tempfile::TempDir,
+    pub(in super::super) fresh: Fresh,
     pub(in super::super) store: Store,
     pub(in super::super) keys: Keys,
     pub(in super::super) now: Arc<AtomicI64>,
@@ -30,20 +31,37 @@ pub(in super::super) struct Stage {
 
 impl Stage {
     pub(in super::super) async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let root = RootKey::create(&dir.path().join("root.key")).unwrap();
-        let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
+        Self::on(Fresh::new().await).await
+    }
+
+    /// In a file, for tests that look at the file or write in words of SQLite's own.
+    pub(in super::super) async fn in_sqlite() -> Self {
+        Self::on(Fresh::in_sqlite().await).await
+    }
+
+    async fn on(fresh: Fresh) -> Self {
+        let root = RootKey::create(&fresh.path("root.key")).unwrap();
+        let store = fresh.store.clone();
         let now = Arc::new(AtomicI64::new(NOW));
         let keys = Keys::open(&root, store.clone(), clock(&now)).await.unwrap();
-        Self { dir, store, keys, now }
+        Self { fresh, store, keys, now }
     }
 
     pub(in super::super) fn path(&self) -> PathBuf {
-        self.dir.path().join("countersign.db")
+        self.fresh.path("countersign.db")
     }
 
     pub(in super::super) async fn ledger(&self) -> Result<Ledger, StoreError> {
         Ledger::start(self.store.clone(), self.keys.clone(), clock(&self.now)).await
+    }
+
+    /// Keeps every committer waiting until it is dropped.
+    pub(in super::super) async fn busy(&self) -> Transaction {
+        let mut transaction = self.store.begin().await.unwrap();
+        if self.store.is_shared() {
+            transaction.rows("LOCK TABLE leaves IN EXCLUSIVE MODE", vec![]).await.unwrap();
+        }
+        transaction
     }
 
     /// Changes the store behind everybody's back.
