@@ -26,9 +26,10 @@ struct User {
 impl Programs {
     /// The newest that is installed.
     pub(super) fn find() -> Option<Self> {
-        let folder = debian().into_iter().chain(search_path()).find(|folder| {
-            ["initdb", "postgres", "psql"].iter().all(|name| folder.join(name).is_file())
-        })?;
+        let folder = debian()
+            .into_iter()
+            .chain(search_path())
+            .find(|folder| ["initdb", "postgres", "psql"].iter().all(|name| folder.join(name).is_file()))?;
         match rustix::process::geteuid().is_root() {
             // `initdb cannot be run as root`
             true => Some(Self { folder, user: Some(user(OWNER)?) }),

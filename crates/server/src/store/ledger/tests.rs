@@ -186,12 +186,12 @@ async fn an_entry_is_found_by_ref_with_its_outcome() {
 
 #[tokio::test]
 async fn nothing_that_a_person_could_read_is_in_the_file() {
-    let stage = Stage::new().await;
+    let stage = Stage::in_sqlite().await;
     let ledger = stage.ledger().await.unwrap();
     let extra = json!({"recipients": ["very-secret@x.example"]});
     ledger.record(ruling(1, "acme", "refuse", Enforce), extra, vec![]).await.unwrap();
     stage.store.close().await;
-    for file in std::fs::read_dir(stage.dir.path()).unwrap() {
+    for file in std::fs::read_dir(stage.fresh.dir.path()).unwrap() {
         let octets = std::fs::read(file.unwrap().path()).unwrap();
         assert!(!octets.windows(11).any(|window| window == b"very-secret"));
     }
