@@ -2,6 +2,7 @@
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
 mod bell;
+pub mod copy;
 mod db;
 mod error;
 #[cfg(test)]
@@ -13,6 +14,7 @@ pub mod ledger;
 mod migrations;
 pub mod outbox;
 mod row;
+mod tables;
 mod transaction;
 mod write;
 
