@@ -14,6 +14,7 @@ mod ledger;
 mod mode;
 mod serve;
 mod spf;
+mod store;
 mod trial;
 
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ enum Verb {
     /// The ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerVerb),
+    /// The store
+    #[command(subcommand)]
+    Store(store::StoreVerb),
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -79,7 +83,8 @@ enum Check {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match threads.enable_all().thread_stack_size(STACK).build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::internal(format!("cannot start: {error}")).report(),
     };
@@ -88,6 +93,9 @@ pub fn run() -> ExitCode {
         Err(failure) => failure.report(),
     }
 }
+
+/// Cedar evaluates no policy where little of a stack is left, and holds the message; the way down to it is deep.
+const STACK: usize = 8 << 20;
 
 async fn carry_out(cli: Cli) -> Result<Code, Failure> {
     let file = cli.config.as_deref();
@@ -104,6 +112,7 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Observe(set) => set.run(file, countersign_core::request::Mode::Observe).await,
         Verb::Enforce(set) => set.run(file, countersign_core::request::Mode::Enforce).await,
         Verb::Ledger(verb) => verb.run(file).await,
+        Verb::Store(verb) => verb.run(file).await,
         Verb::Config(verb) => verb.run(file).await,
     }
 }

@@ -78,13 +78,11 @@ async fn fill(
     }
 }
 
-async fn verified(
-    store: &Store,
-    what: &'static str,
-    progress: &Progress<'_>,
-) -> Result<Report, CopyError> {
+async fn verified(store: &Store, what: &'static str, progress: &Progress<'_>) -> Result<Report, CopyError> {
     let told = |done, total| (progress.0)(what, done, total);
-    verify(store, None, told).await.map_err(|error| CopyError::Verify { store: store.name().to_owned(), error })
+    verify(store, None, told)
+        .await
+        .map_err(|error| CopyError::Verify { store: store.name().to_owned(), error })
 }
 
 /// Both have been brought up to date by this program, so that anything else is a surprise.

@@ -87,3 +87,6 @@ const POSTGRES: &str = "SELECT t.relname::text AS table_name, c.attname::text AS
     WHERE t.relkind IN ('r', 'p') AND t.relnamespace = current_schema()::regnamespace \
     AND t.relname <> '_sqlx_migrations' \
     ORDER BY t.relname::text COLLATE \"C\", c.attname::text COLLATE \"C\"";
+
+#[cfg(test)]
+mod tests;

@@ -192,8 +192,7 @@ impl Transaction {
         });
         let places: Vec<String> = places.collect();
         let (name, columns) = (quoted(&table.name), columns(table));
-        let statement =
-            AssertSqlSafe(format!("INSERT INTO {name} ({columns}) VALUES {}", places.join(", ")));
+        let statement = AssertSqlSafe(format!("INSERT INTO {name} ({columns}) VALUES {}", places.join(", ")));
         match &mut self.0 {
             transaction::Kind::Sqlite(connection) => {
                 write::sqlite(statement, &values).execute(&mut **connection).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 
 use super::super::tables::tables;
-use super::super::{Store, StoreError, Write};
+use super::super::{Store, StoreError};
 use super::{CopyError, rows};
 use crate::config::StoreUrl;
 
