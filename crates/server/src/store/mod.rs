@@ -3,8 +3,11 @@
 
 mod bell;
 mod changes;
+pub mod copy;
 mod db;
 mod error;
+#[cfg(test)]
+pub(crate) mod fresh;
 pub mod jobs;
 mod keys;
 pub mod lease;
@@ -13,6 +16,7 @@ mod migrations;
 pub mod nodes;
 pub mod outbox;
 mod row;
+mod tables;
 mod transaction;
 mod write;
 
