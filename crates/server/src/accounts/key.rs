@@ -1,6 +1,8 @@
 //! API keys: whose they are, and what they open. A key is its secret alone; it is found by a keyed digest.
 //! The directory gives them by that digest; the API checks the secret against the hash.
 
+use std::collections::BTreeMap;
+
 use countersign_core::ids::AccountId;
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -27,6 +29,24 @@ pub enum Holder {
     Account { account: AccountId, login: String },
     /// A member's of staff, by the member's address.
     Staff(String),
+}
+
+/// What the store keeps of a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Argon2id in PHC form.
+    pub hash: String,
+    /// The digest under which an API key is found.
+    pub tag: Option<[u8; 32]>,
+}
+
+/// What the store keeps of the secrets that an accounts file names.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    /// By login.
+    pub credentials: BTreeMap<String, Kept>,
+    /// By address.
+    pub staff: BTreeMap<String, Kept>,
 }
 
 /// The digest under which the key of a secret is found: HMAC-SHA256 under a key derived from the root key, so

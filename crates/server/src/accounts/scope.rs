@@ -48,6 +48,18 @@ impl KeyScope {
         }
     }
 
+    /// Scopes as the store keeps them: a JSON list of words.
+    pub(super) fn list(scopes: &[Self]) -> String {
+        let names: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
+        serde_json::to_string(&names).unwrap_or_else(|_| "[]".to_owned())
+    }
+
+    /// Reads what [`KeyScope::list`] wrote. What this program does not know opens nothing.
+    pub(super) fn read(list: &str) -> Result<Vec<Self>, serde_json::Error> {
+        let names: Vec<String> = serde_json::from_str(list)?;
+        Ok(names.iter().filter_map(|name| Self::parse(name).ok()).collect())
+    }
+
     /// Reads the word.
     ///
     /// # Errors
@@ -70,6 +82,7 @@ mod tests {
         for scope in KeyScope::ALL {
             assert_eq!(KeyScope::parse(scope.name()), Ok(scope));
         }
+        assert_eq!(KeyScope::read(&KeyScope::list(&KeyScope::ALL)).unwrap(), KeyScope::ALL);
         assert_eq!(KeyScope::parse("held:reed"), Err("did you mean `held:read`?".to_owned()));
         assert!(KeyScope::parse("everything").unwrap_err().starts_with("allowed are `evaluate`, "));
         assert!(KeyScope::parse("HELD:READ").is_err());

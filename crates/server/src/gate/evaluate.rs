@@ -26,9 +26,7 @@ impl Gate {
     /// Rules on a message that somebody else holds.
     pub async fn evaluate(&self, mut case: Case, asked: Evaluation) -> Reply {
         let ruling = match &asked.on_the_wire {
-            Some((reason, detail)) => {
-                refuse_bytes(&case.request, reason, detail, self.judge.rules.digest())
-            }
+            Some((reason, detail)) => refuse_bytes(&case.request, reason, detail, self.judge.rules.digest()),
             None => match self.ruled(&mut case).await {
                 Ok(ruling) => ruling,
                 Err(reply) => return reply,

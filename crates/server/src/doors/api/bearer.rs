@@ -36,7 +36,10 @@ impl Api {
     /// The caller that a key stands for.
     pub(super) async fn caller(&self, headers: &HeaderMap, ip: IpAddr) -> Result<Caller, Problem> {
         let Some(secret) = secret(headers)? else {
-            return Err(unauthorized("Bearer realm=\"countersign\"", "send a key: `Authorization: Bearer KEY`"));
+            return Err(unauthorized(
+                "Bearer realm=\"countersign\"",
+                "send a key: `Authorization: Bearer KEY`",
+            ));
         };
         let soonest = Instant::now() + SOONEST;
         match self.known(secret, ip).await {
@@ -48,12 +51,16 @@ impl Api {
                 match error {
                     KeyError::TooMany => {
                         tokio::time::sleep_until(soonest).await;
-                        let why = "too many wrong keys came from your network, or altogether; try again later";
+                        let why =
+                            "too many wrong keys came from your network, or altogether; try again later";
                         let later = HeaderValue::from_static("60");
                         Err(Problem::new(Kind::TooMany, why).header(header::RETRY_AFTER, later))
                     }
                     // RFC 6750 3.1: "invalid_token [...] expired, revoked, malformed, or invalid for other reasons"
-                    _ => Err(unauthorized("Bearer realm=\"countersign\", error=\"invalid_token\"", "this key opens nothing here")),
+                    _ => Err(unauthorized(
+                        "Bearer realm=\"countersign\", error=\"invalid_token\"",
+                        "this key opens nothing here",
+                    )),
                 }
             }
         }
@@ -159,7 +166,9 @@ mod tests {
             assert_eq!(read(&[field]), Some(Some("s3cret".to_owned())), "{field}");
         }
         assert_eq!(read(&[]), Some(None));
-        for fields in [&["Basic s3cret"][..], &["Bearer"], &["Bearer "], &["s3cret"], &["Bearer a", "Bearer a"]] {
+        for fields in
+            [&["Basic s3cret"][..], &["Bearer"], &["Bearer "], &["s3cret"], &["Bearer a", "Bearer a"]]
+        {
             assert_eq!(read(fields), None, "{fields:?}");
         }
     }

@@ -103,7 +103,9 @@ async fn next(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, Problem
             Some(Ok(Err(_))) => {}
             Some(Err(error)) => {
                 tracing::debug!(%error, "a body cannot be read");
-                return Err(Problem::bad_request("the body ended early, or its chunks are malformed").closing());
+                return Err(
+                    Problem::bad_request("the body ended early, or its chunks are malformed").closing()
+                );
             }
         }
     }
@@ -114,7 +116,8 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn too_large(most: usize) -> Problem {
-    Problem::new(Kind::TooLarge, format!("the body has more than {most} octets, which is the limit here")).closing()
+    Problem::new(Kind::TooLarge, format!("the body has more than {most} octets, which is the limit here"))
+        .closing()
 }
 
 fn no_room() -> Problem {
@@ -134,7 +137,8 @@ fn has_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
 /// Reads a JSON object of known fields; no body is an empty object.
 pub(in crate::doors) fn json<T: DeserializeOwned>(body: &[u8], known: &[&str]) -> Result<T, Problem> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-    let malformed = |error: serde_json::Error| Problem::bad_request(format!("the body is no such JSON: {error}"));
+    let malformed =
+        |error: serde_json::Error| Problem::bad_request(format!("the body is no such JSON: {error}"));
     let object: Map<String, Value> = serde_json::from_slice(body).map_err(malformed)?;
     if let Some(name) = object.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(unknown("field", name, known.iter().copied()));
@@ -157,14 +161,19 @@ mod tests {
     }
 
     fn read(body: &str) -> Result<Option<String>, String> {
-        json::<Block>(body.as_bytes(), &["reason"]).map(|block| block.reason).map_err(|problem| problem.detail())
+        json::<Block>(body.as_bytes(), &["reason"])
+            .map(|block| block.reason)
+            .map_err(|problem| problem.detail())
     }
 
     #[test]
     fn fields_are_known_and_there_once() {
         assert_eq!(read(""), Ok(None));
         assert_eq!(read(r#"{"reason": "phish"}"#), Ok(Some("phish".to_owned())));
-        assert_eq!(read(r#"{"reson": "phish"}"#), Err("unknown field `reson`: did you mean `reason`?".to_owned()));
+        assert_eq!(
+            read(r#"{"reson": "phish"}"#),
+            Err("unknown field `reson`: did you mean `reason`?".to_owned())
+        );
         assert!(read(r#"{"reason": "a", "reason": "b"}"#).unwrap_err().contains("duplicate field `reason`"));
         for wrong in ["[]", "1", "{", "{\"reason\": 1}", "{} {}", "\u{0}"] {
             assert!(read(wrong).is_err(), "{wrong}");

@@ -156,7 +156,8 @@ async fn drain(mut talks: JoinSet<()>) {
     }
 }
 
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const BUSY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a request may take to show its header section, and a connection to stand without one.
 const HEADERS: Duration = Duration::from_secs(15);

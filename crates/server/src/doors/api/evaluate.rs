@@ -44,7 +44,11 @@ pub(super) async fn evaluate(
     let message = Message::read(read.unwrap_or_default(), &api.settings.limits);
     let submission = Submission {
         credential: api.credential(&caller, &query).await?,
-        client: Client { ip: ip(&query)?, helo: query.one("helo").unwrap_or_default().to_owned(), tls: false },
+        client: Client {
+            ip: ip(&query)?,
+            helo: query.one("helo").unwrap_or_default().to_owned(),
+            tls: false,
+        },
         envelope,
         message: Arc::new(message),
     };
@@ -70,9 +74,13 @@ impl Api {
     /// The account whose message it is: a key of an account needs not name it, and may name no other.
     async fn evaluated(&self, caller: &Caller, query: &Query) -> Result<Arc<Account>, Problem> {
         let id = match (query.one("account"), &caller.only) {
-            (Some(text), _) => AccountId::parse(text).map_err(|error| Problem::bad_request(error.to_string()))?,
+            (Some(text), _) => {
+                AccountId::parse(text).map_err(|error| Problem::bad_request(error.to_string()))?
+            }
             (None, Some(own)) => own.clone(),
-            (None, None) => return Err(Problem::bad_request("query parameter `account` is needed with this key")),
+            (None, None) => {
+                return Err(Problem::bad_request("query parameter `account` is needed with this key"));
+            }
         };
         let gone = || Problem::not_found(DirectoryError::Unknown(id.to_string()).to_string());
         if !caller.sees(&id) {
@@ -96,7 +104,8 @@ impl Api {
         match known.is_some_and(|known| known.account == *own) {
             true => Ok(login.to_owned()),
             false => {
-                let why = format!("account `{own}` has no login `{}`: name one of its own, or none", shown(login));
+                let why =
+                    format!("account `{own}` has no login `{}`: name one of its own, or none", shown(login));
                 Err(Problem::bad_request(why))
             }
         }
@@ -133,7 +142,10 @@ fn octets(api: &Api, query: &Query, body: &Bytes) -> Result<Bytes, (&'static str
         _ => decoder.push(body),
     }
     let received = decoder.received();
-    decoder.finish().map(Bytes::from).map_err(|fault| (code_of(fault), format!("{fault}; {received} octets came")))
+    decoder
+        .finish()
+        .map(Bytes::from)
+        .map_err(|fault| (code_of(fault), format!("{fault}; {received} octets came")))
 }
 
 /// The envelope, and why MAIL FROM would have been refused.
@@ -144,8 +156,9 @@ fn envelope(query: &Query, most: usize) -> Result<(Envelope, Option<String>), Pr
         ReversePath::Malformed(why) => (None, Some(why)),
     };
     let recipients = query.all("rcpt").map(|text| {
-        EmailAddress::parse(text)
-            .map_err(|error| Problem::bad_request(format!("query parameter `rcpt` is `{}`: {error}", shown(text))))
+        EmailAddress::parse(text).map_err(|error| {
+            Problem::bad_request(format!("query parameter `rcpt` is `{}`: {error}", shown(text)))
+        })
     });
     let recipients = recipients.collect::<Result<Vec<_>, _>>()?;
     match recipients.len() > most {
@@ -157,7 +170,10 @@ fn envelope(query: &Query, most: usize) -> Result<(Envelope, Option<String>), Pr
 fn ip(query: &Query) -> Result<Option<IpAddr>, Problem> {
     let parse = |text: &str| {
         text.parse().map_err(|_| {
-            let why = format!("query parameter `ip` is `{}`: an address is allowed, as in `192.0.2.7`", shown(text));
+            let why = format!(
+                "query parameter `ip` is `{}`: an address is allowed, as in `192.0.2.7`",
+                shown(text)
+            );
             Problem::bad_request(why)
         })
     };

@@ -3,6 +3,7 @@
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -31,10 +32,10 @@ pub(super) async fn pass(
     next: Next,
 ) -> Result<Response, Problem> {
     let api = guard.current.api();
-    let caller = guard.caller(&api, &request).await?;
-    caller.meets(guard.needs)?;
-    let query = Query::parse(request.uri().query(), guard.query)?;
     let (mut parts, body) = request.into_parts();
+    let caller = guard.caller(&api, &parts).await?;
+    caller.meets(guard.needs)?;
+    let query = Query::parse(parts.uri.query(), guard.query)?;
     parts.extensions.insert(caller.clone());
     parts.extensions.insert(query);
     if parts.method != Method::POST {
@@ -53,11 +54,11 @@ pub(super) async fn pass(
 }
 
 impl Guard {
-    async fn caller(&self, api: &Api, request: &Request) -> Result<Caller, Problem> {
-        match (request.extensions().get::<Origin>(), self.needs) {
+    async fn caller(&self, api: &Api, request: &Parts) -> Result<Caller, Problem> {
+        match (request.extensions.get::<Origin>(), self.needs) {
             (Some(Origin::Local(actor)), _) => Ok(Caller::local(actor.clone())),
             (Some(Origin::Network(_)), Needs::Nobody) => Ok(Caller::nobody()),
-            (Some(Origin::Network(ip)), _) => api.caller(request.headers(), *ip).await,
+            (Some(Origin::Network(ip)), _) => api.caller(&request.headers, *ip).await,
             (None, _) => Err(Problem::of("a request has no origin")),
         }
     }
@@ -82,11 +83,13 @@ pub(super) async fn named(request: Request, next: Next) -> Response {
 
 pub(super) async fn no_such_path(request: Request) -> Response {
     let path = super::query::shown(request.uri().path());
-    Problem::not_found(format!("there is nothing at `{path}`: /openapi.json says what there is")).into_response()
+    Problem::not_found(format!("there is nothing at `{path}`: /openapi.json says what there is"))
+        .into_response()
 }
 
 pub(super) async fn no_such_method(request: Request) -> Response {
     let (method, path) = (request.method().as_str(), super::query::shown(request.uri().path()));
-    let why = format!("`{}` is not done to `{path}`: the field `Allow` says what is", super::query::shown(method));
+    let why =
+        format!("`{}` is not done to `{path}`: the field `Allow` says what is", super::query::shown(method));
     Problem::new(super::problem::Kind::NoSuchMethod, why).into_response()
 }

@@ -24,8 +24,7 @@ pub(super) async fn list(
         Some(text) => Some(text.parse::<u64>().map_err(|_| Problem::bad_request(WRONG_PLACE))?),
     };
     let (store, keys, only) = (&control.store, &control.keys, caller.only.as_ref());
-    let mut entries =
-        store::page(store, keys, only, before, page.wanted()).await.map_err(Problem::of)?;
+    let mut entries = store::page(store, keys, only, before, page.wanted()).await.map_err(Problem::of)?;
     let next = page.cut(&mut entries, |entry| entry.index.to_string());
     let link = page.link("/v1/ledger/entries", next.as_deref());
     let entries: Vec<Value> = entries.iter().map(Entry::to_json).collect();

@@ -36,6 +36,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let Some(key) = key_of(request.headers())? else { return Ok(next.run(request).await) };
     let claim = claim(api, caller, &request, &octets, &key);
+    drop(octets);
     match answers::claim(&api.control.store, &claim).await {
         Ok(Claimed::Ours) => {
             let response = next.run(request).await;
@@ -131,7 +132,8 @@ async fn sealed(
     };
     let headers = [header::CONTENT_TYPE, header::ETAG, header::LINK].iter().filter_map(text).collect();
     let body = String::from_utf8(body.to_vec()).map_err(|error| error.to_string())?;
-    let kept = serde_json::to_vec(&Kept { status: status.as_u16(), headers, body }).map_err(|e| e.to_string())?;
+    let kept =
+        serde_json::to_vec(&Kept { status: status.as_u16(), headers, body }).map_err(|e| e.to_string())?;
     let key = api.control.keys.of(&claim.account).await.map_err(|error| error.to_string())?;
     key.seal(&tie(claim), &kept).map_err(|error| error.to_string())
 }

@@ -90,17 +90,17 @@ impl Kind {
                 ("changed", StatusCode::PRECONDITION_FAILED, "It is no longer as the request expects it")
             }
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
-            Self::WrongType => {
-                ("wrong-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body has another type than is read here")
-            }
+            Self::WrongType => (
+                "wrong-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body has another type than is read here",
+            ),
             Self::KeyReused => (
                 "key-reused",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "This Idempotency-Key was used for another request",
             ),
-            Self::TooMany => {
-                ("too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many keys were wrong")
-            }
+            Self::TooMany => ("too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many keys were wrong"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something of ours failed"),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "This cannot be done now"),
         }

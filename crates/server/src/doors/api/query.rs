@@ -51,7 +51,7 @@ impl Query {
     }
 
     pub(in crate::doors) fn one(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        self.0.iter().find(|(there, _)| there == name).map(|(_, value)| value.as_str())
     }
 
     pub(in crate::doors) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
@@ -118,11 +118,14 @@ fn decoded(text: &str) -> Result<String, Problem> {
         match octet {
             b'%' => {
                 let digits = [rest.next().unwrap_or_default(), rest.next().unwrap_or_default()];
-                let number = std::str::from_utf8(&digits).ok().filter(|_| digits.iter().all(u8::is_ascii_hexdigit));
+                let number =
+                    std::str::from_utf8(&digits).ok().filter(|_| digits.iter().all(u8::is_ascii_hexdigit));
                 let octet = number.and_then(|digits| u8::from_str_radix(digits, 16).ok());
                 octets.push(octet.ok_or_else(|| wrong(text, "`%` is followed by two hexadecimal digits"))?);
             }
-            b'+' => return Err(wrong(text, "`+` has two readings: write `%2B` for a plus, `%20` for a space")),
+            b'+' => {
+                return Err(wrong(text, "`+` has two readings: write `%2B` for a plus, `%20` for a space"));
+            }
             _ => octets.push(octet),
         }
     }
@@ -136,7 +139,9 @@ fn wrong(text: &str, why: &str) -> Problem {
 fn encoded(text: &str) -> String {
     text.bytes()
         .map(|octet| match octet {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(octet).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(octet).to_string()
+            }
             _ => format!("%{octet:02X}"),
         })
         .collect()
@@ -163,7 +168,8 @@ mod tests {
 
     #[test]
     fn parameters_are_read_once_or_as_often_as_they_may_be() {
-        let query = Query::parse(Some("account=acme&rcpt=a%40b.example&rcpt=c%2Bd%40b.example&record=false"), KNOWN);
+        let query =
+            Query::parse(Some("account=acme&rcpt=a%40b.example&rcpt=c%2Bd%40b.example&record=false"), KNOWN);
         let query = query.unwrap();
         assert_eq!(query.one("account"), Some("acme"));
         assert_eq!(query.all("rcpt").collect::<Vec<_>>(), ["a@b.example", "c+d@b.example"]);
@@ -176,7 +182,9 @@ mod tests {
         assert_eq!(refused("acount=acme"), "unknown query parameter `acount`: did you mean `account`?");
         assert_eq!(refused("account=a&account=b"), "query parameter `account` is there twice");
         assert!(refused("rcpt=a+b@c.example").contains("`%2B`"));
-        assert!(refused("rcpt=%4").contains("two hexadecimal digits") && refused("rcpt=%+1").contains("digits"));
+        assert!(
+            refused("rcpt=%4").contains("two hexadecimal digits") && refused("rcpt=%+1").contains("digits")
+        );
         assert!(refused("rcpt=%ff").contains("no UTF-8"));
         assert!(refused("record=no").contains("`true` or `false`"));
         for wrong in ["0", "1001", "-1", "", "%2B5", "99999999999"] {

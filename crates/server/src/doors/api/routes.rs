@@ -83,7 +83,13 @@ pub(super) fn table() -> Vec<Route> {
             .says("Refuse held mail; the message is then gone"),
         Route {
             query: PAGE,
-            ..Route::get("/v1/ledger/entries", "listEntries", LedgerRead, Page("EntryPage"), get(ledger::list))
+            ..Route::get(
+                "/v1/ledger/entries",
+                "listEntries",
+                LedgerRead,
+                Page("EntryPage"),
+                get(ledger::list),
+            )
         }
         .says("Entries of the ledger, newest first"),
         Route::get("/v1/ledger/entries/{ref}", "showEntries", LedgerRead, Json("Entries"), get(ledger::show))
@@ -94,12 +100,24 @@ pub(super) fn table() -> Vec<Route> {
             .says("One account"),
         Route {
             takes: Takes::Json("Block", accounts::BLOCK),
-            ..Route::post("/v1/accounts/{id}/block", "blockAccount", AccountsWrite, Json("Done"), post(accounts::block))
+            ..Route::post(
+                "/v1/accounts/{id}/block",
+                "blockAccount",
+                AccountsWrite,
+                Json("Done"),
+                post(accounts::block),
+            )
         }
         .says("Stop an account, one of its logins or a domain"),
         Route {
             takes: Takes::Json("Unblock", accounts::BLOCK),
-            ..Route::post("/v1/accounts/{id}/unblock", "unblockAccount", AccountsWrite, Json("Done"), post(accounts::unblock))
+            ..Route::post(
+                "/v1/accounts/{id}/unblock",
+                "unblockAccount",
+                AccountsWrite,
+                Json("Done"),
+                post(accounts::unblock),
+            )
         }
         .says("Let it act again"),
         Route {
@@ -144,12 +162,7 @@ impl Route {
         Self { method: Method::POST, ..Self::get(path, name, scope, gives, handler) }
     }
 
-    fn public(
-        path: &'static str,
-        name: &'static str,
-        gives: Gives,
-        handler: MethodRouter<Current>,
-    ) -> Self {
+    fn public(path: &'static str, name: &'static str, gives: Gives, handler: MethodRouter<Current>) -> Self {
         Self { needs: Needs::Nobody, ..Self::get(path, name, KeyScope::RulingsRead, gives, handler) }
     }
 

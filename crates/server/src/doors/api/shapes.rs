@@ -14,11 +14,13 @@ struct Ruling {
     /// The version of this shape: 1.
     v: u32,
     /// Under which it is found again; null when it was not recorded.
+    #[schema(required = true)]
     r#ref: Option<String>,
     #[schema(value_type = GateName)]
     gate: GateName,
     account: String,
     decision: Decision,
+    #[schema(required = true)]
     how: Option<How>,
     mode: Mode,
     #[schema(format = DateTime)]
@@ -87,6 +89,7 @@ struct Reason {
     smtp: String,
     sentence: String,
     remedy: String,
+    #[schema(required = true)]
     link: Option<String>,
 }
 
@@ -104,12 +107,13 @@ struct Evidence {
     kind: String,
     finding: Finding,
     /// Why it is not known.
+    #[schema(required = true)]
     why: Option<String>,
     value: BTreeMap<String, Value>,
     source: String,
     #[schema(format = DateTime)]
     observed_at: String,
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, required = true)]
     good_until: Option<String>,
     strength: Strength,
 }
@@ -166,6 +170,7 @@ enum State {
 struct HeldPage {
     held: Vec<Held>,
     /// `after` of the next page; null on the last one.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
@@ -180,6 +185,7 @@ struct Entry {
     #[schema(format = DateTime)]
     at: String,
     /// What it says; null when it was erased.
+    #[schema(required = true)]
     payload: Option<BTreeMap<String, Value>>,
 }
 
@@ -200,6 +206,7 @@ struct Entries {
 struct EntryPage {
     entries: Vec<Entry>,
     /// `after` of the next page; null on the last one.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
@@ -207,12 +214,17 @@ struct EntryPage {
 struct Account {
     id: String,
     name: String,
+    #[schema(required = true)]
     tier: Option<String>,
+    #[schema(required = true)]
     mode: Option<Mode>,
+    #[schema(required = true)]
     upstream: Option<String>,
     networks: Vec<String>,
+    #[schema(required = true)]
     owner_email: Option<String>,
     domains: Vec<OwnedDomain>,
+    #[schema(required = true)]
     blocked: Option<Blocked>,
     blocked_parts: Vec<BlockedPart>,
 }
@@ -310,7 +322,6 @@ struct Done {
 #[derive(ToSchema)]
 struct Problem {
     /// Where it is explained.
-    #[schema(format = UriRef)]
     r#type: String,
     title: String,
     status: u16,
@@ -327,8 +338,35 @@ struct Problem {
 /// All of them.
 #[derive(OpenApi)]
 #[openapi(components(schemas(
-    Ruling, RulingFound, Decision, How, Mode, GateName, Reason, Missing, Evidence, Finding, Strength, Held, State,
-    HeldPage, Entry, EntryKind, Entries, EntryPage, Account, OwnedDomain, Blocked, BlockedPart, BlockedScope,
-    Accounts, Block, Unblock, SetMode, Apply, Done, Problem
+    Ruling,
+    RulingFound,
+    Decision,
+    How,
+    Mode,
+    GateName,
+    Reason,
+    Missing,
+    Evidence,
+    Finding,
+    Strength,
+    Held,
+    State,
+    HeldPage,
+    Entry,
+    EntryKind,
+    Entries,
+    EntryPage,
+    Account,
+    OwnedDomain,
+    Blocked,
+    BlockedPart,
+    BlockedScope,
+    Accounts,
+    Block,
+    Unblock,
+    SetMode,
+    Apply,
+    Done,
+    Problem
 )))]
 pub(super) struct Shapes;

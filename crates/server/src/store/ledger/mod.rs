@@ -9,6 +9,7 @@ mod insert;
 mod loose;
 pub mod order;
 mod owed;
+pub mod page;
 mod payload;
 mod permit;
 pub mod read;
