@@ -4,6 +4,7 @@
 
 mod accounts;
 mod ambiguity;
+mod api;
 mod bad_input;
 mod blocks;
 mod bombs;
@@ -13,12 +14,14 @@ mod clock;
 mod crash;
 mod dns;
 mod extensions;
+mod http;
 mod letters;
 mod limits;
 mod notices;
 mod postfix;
 mod relay;
 mod retries;
+mod schema;
 mod service;
 mod smtp;
 mod smuggling;

@@ -28,7 +28,7 @@ use crate::probes::domain::DomainExists;
 use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
-use crate::store::{Ledger, StoreError};
+use crate::store::{Ledger, Log, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -56,7 +56,8 @@ impl House {
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         let exits = exits(&config, &hostname)?;
         let data = Data::take(&config, &clock).await?;
-        let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function()).await?;
+        let log = Log::of_node(&data.store, &data.keys, hostname.as_str(), &data.dir, clock.now()).await?;
+        let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let directory = Directory::of_store(data.store.clone());

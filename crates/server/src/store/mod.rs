@@ -19,12 +19,12 @@ pub use bell::{Bell, Listener};
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
-pub use ledger::page::page;
+pub use ledger::page::{Page, Place, page};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
-pub use ledger::verify::{Broken, Report, VerifyError, verify};
+pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
-    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Mismatch, Owed, Permit, RecordError, Recorded,
-    Refuse, Release,
+    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit, RecordError,
+    Recorded, Refuse, Release,
 };
 pub use row::{Column, Row};
 pub use transaction::Transaction;

@@ -156,7 +156,9 @@ mod tests {
 
     fn read(fields: &[&str]) -> Option<Option<String>> {
         let mut headers = HeaderMap::new();
-        fields.iter().for_each(|field| drop(headers.append(header::AUTHORIZATION, field.parse().unwrap())));
+        for field in fields {
+            headers.append(header::AUTHORIZATION, field.parse().unwrap());
+        }
         secret(&headers).ok().map(|secret| secret.map(str::to_owned))
     }
 

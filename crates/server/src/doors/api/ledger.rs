@@ -19,15 +19,15 @@ pub(super) async fn list(
     Extension(query): Extension<Query>,
 ) -> Result<Response, Problem> {
     let page = Page::of(&query);
-    let before = match page.after {
+    let after = match page.after {
         None => None,
-        Some(text) => Some(text.parse::<u64>().map_err(|_| Problem::bad_request(WRONG_PLACE))?),
+        Some(text) => Some(store::Place::parse(text).ok_or_else(|| Problem::bad_request(WRONG_PLACE))?),
     };
     let (store, keys, only) = (&control.store, &control.keys, caller.only.as_ref());
-    let mut entries = store::page(store, keys, only, before, page.wanted()).await.map_err(Problem::of)?;
-    let next = page.cut(&mut entries, |entry| entry.index.to_string());
+    let found = store::page(store, keys, only, after, page.limit).await.map_err(Problem::of)?;
+    let next = found.next.map(|next| next.to_string());
     let link = page.link("/v1/ledger/entries", next.as_deref());
-    let entries: Vec<Value> = entries.iter().map(Entry::to_json).collect();
+    let entries: Vec<Value> = found.entries.iter().map(Entry::to_json).collect();
     Ok((link.map(|link| [link]), Json(json!({ "entries": entries, "next": next }))).into_response())
 }
 

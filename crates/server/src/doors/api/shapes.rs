@@ -30,6 +30,8 @@ struct Ruling {
     /// What would change it.
     missing: Vec<Missing>,
     evidence: Vec<Evidence>,
+    /// Codes among the reasons that only mark; they stop nothing.
+    marks: Vec<String>,
     /// SHA-256 over the policies.
     policy_digest: String,
     /// What judging took, in microseconds.
@@ -180,6 +182,8 @@ struct Entry {
     r#ref: String,
     account: String,
     kind: EntryKind,
+    /// The number of its log: each node has one.
+    log: u64,
     /// Its place in the log.
     idx: u64,
     #[schema(format = DateTime)]
