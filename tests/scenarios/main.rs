@@ -5,6 +5,10 @@
 mod accounts;
 mod ambiguity;
 mod api;
+mod api_differential;
+mod api_hostile;
+mod api_keys;
+mod api_once;
 mod bad_input;
 mod blocks;
 mod bombs;

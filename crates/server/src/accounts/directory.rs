@@ -120,6 +120,17 @@ impl Directory {
         Ok(found)
     }
 
+    /// Whose login it is, of whatever kind; read anew each time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn owner(&self, login: &str) -> Result<Option<AccountId>, DirectoryError> {
+        match &self.store {
+            Some(store) => Ok(rows::owner(store, login).await?),
+            None => Ok(None),
+        }
+    }
+
     /// The API keys that have this digest: none or one, unless two have the same secret.
     ///
     /// # Errors

@@ -79,6 +79,13 @@ pub(super) async fn credential(store: &Store, login: &str) -> Result<Option<Cred
     }))
 }
 
+/// Whose login it is, of whatever kind.
+pub(super) async fn owner(store: &Store, login: &str) -> Result<Option<AccountId>, StoreError> {
+    let owner = "SELECT account_id FROM account_credentials WHERE login = $1";
+    let Some(row) = store.row(owner, vec![Value::text(login)]).await? else { return Ok(None) };
+    AccountId::parse(&row.get::<String>("account_id")?).map(Some).map_err(|error| damaged(&error))
+}
+
 /// All ids, in order.
 pub(super) async fn ids(store: &Store) -> Result<Vec<AccountId>, StoreError> {
     let id = |row: &Row| AccountId::parse(&row.get::<String>("account_id")?).map_err(|error| damaged(&error));
@@ -106,10 +113,7 @@ pub(super) async fn version(store: &Store) -> Result<i64, StoreError> {
 pub async fn taken_login(store: &Store, file: &AccountsFile) -> Result<Option<String>, StoreError> {
     for account in &file.accounts {
         for credential in &account.credentials {
-            let owner = "SELECT account_id FROM account_credentials WHERE login = $1";
-            let owner = store.row(owner, vec![Value::text(&credential.login)]).await?;
-            let owner: Option<String> = owner.map(|row| row.get("account_id")).transpose()?;
-            if owner.is_some_and(|owner| owner != account.id.as_str()) {
+            if owner(store, &credential.login).await?.is_some_and(|owner| owner != account.id) {
                 return Ok(Some(credential.login.clone()));
             }
         }

@@ -100,8 +100,8 @@ impl Api {
             (Some(login), ..) => return Ok(login.to_owned()),
             (None, _, key) => return Ok(key.clone().unwrap_or_default()),
         };
-        let known = self.control.directory.login(login).await.map_err(Problem::of)?;
-        match known.is_some_and(|known| known.account == *own) {
+        let owner = self.control.directory.owner(login).await.map_err(Problem::of)?;
+        match owner.is_some_and(|owner| owner == *own) {
             true => Ok(login.to_owned()),
             false => {
                 let why =

@@ -209,8 +209,8 @@ impl Control {
             _ => known(self, caller, id).await?.id.clone(),
         };
         if let Reach::Credential(login) = &reach {
-            let owner = self.directory.login(login).await.map_err(Problem::of)?;
-            if owner.is_none_or(|credential| credential.account != account) {
+            let owner = self.directory.owner(login).await.map_err(Problem::of)?;
+            if owner.is_none_or(|owner| owner != account) {
                 return Err(Problem::not_found(format!("account `{account}` has no login `{login}`")));
             }
         }
