@@ -4,6 +4,11 @@
 
 mod accounts;
 mod ambiguity;
+mod api;
+mod api_differential;
+mod api_hostile;
+mod api_keys;
+mod api_once;
 mod bad_input;
 mod blocks;
 mod bombs;
@@ -13,6 +18,7 @@ mod clock;
 mod crash;
 mod dns;
 mod extensions;
+mod http;
 mod letters;
 mod limits;
 mod notices;
@@ -20,6 +26,7 @@ mod postfix;
 mod proxy;
 mod relay;
 mod retries;
+mod schema;
 mod service;
 mod smtp;
 mod smuggling;

@@ -11,6 +11,7 @@ mod log;
 mod loose;
 pub mod order;
 mod owed;
+pub mod page;
 mod payload;
 mod permit;
 pub mod read;
