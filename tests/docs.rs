@@ -152,6 +152,7 @@ const VERBS: &[&str] = &[
     "observe",
     "policy",
     "serve",
+    "store",
     "try",
 ];
 

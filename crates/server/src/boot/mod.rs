@@ -7,6 +7,6 @@ mod doors;
 mod house;
 mod presence;
 
-pub use data::{Data, DataError, is_in_use};
+pub use data::{Data, DataError, hold, is_in_use};
 pub use doors::{Ready, Running};
 pub use house::{BootError, House, exits, judge, resolver, rules, way};

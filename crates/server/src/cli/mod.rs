@@ -21,6 +21,7 @@ mod policy;
 mod reference;
 mod serve;
 mod spf;
+mod store;
 mod trial;
 
 use std::path::PathBuf;
@@ -71,6 +72,9 @@ enum Verb {
     /// The ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerVerb),
+    /// The store
+    #[command(subcommand)]
+    Store(store::StoreVerb),
     /// Policies: validate them, run their cases, compare them
     #[command(subcommand)]
     Policy(policy::PolicyVerb),
@@ -130,6 +134,7 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Observe(set) => set.run(file, countersign_core::request::Mode::Observe).await,
         Verb::Enforce(set) => set.run(file, countersign_core::request::Mode::Enforce).await,
         Verb::Ledger(verb) => verb.run(file).await,
+        Verb::Store(verb) => verb.run(file).await,
         Verb::Policy(verb) => verb.run(file).await,
         Verb::Config(verb) => verb.run(file).await,
         Verb::Completions(completions) => completions.run(),

@@ -1,5 +1,5 @@
 //! `policy whatif --since 7d DIR`: what draft policies would have decided about what was recorded.
-//! The ledger is read in pages; of what changed only the first lines are kept.
+//! The ledger is read in pieces; of what changed only the first lines are kept.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -52,19 +52,18 @@ impl WhatIf {
         let bar = progress(since, now);
         let mut tally = Tally::default();
         let mut listed = Vec::new();
-        let places = store::places_since(&read.store, since).await.map_err(Failure::internal)?;
-        for place in places {
-            let mut next = Some(place);
-            while let Some(place) = next {
-                let page =
-                    store::page(&read.store, &read.keys, place, PAGE).await.map_err(Failure::internal)?;
-                next = page.1;
-                bar.set_position(page.0.last().map_or(0, |last| seconds(since, last.at)));
-                for replayed in judge(page.0, since, &rules, hold).await? {
+        for start in store::starts(&read.store, since).await.map_err(Failure::internal)? {
+            let mut next = Some(start);
+            while let Some(start) = next {
+                let piece = store::onward(&read.store, &read.keys, start, PIECE).await;
+                let (entries, more) = piece.map_err(Failure::internal)?;
+                next = more;
+                bar.set_position(entries.last().map_or(0, |last| seconds(since, last.at)));
+                for replayed in judge(entries, since, &rules, hold).await? {
                     tally.add(&replayed);
                     match replayed {
                         Replayed::Changed(change) if self.json => {
-                            bar.suspend(|| data(&change.line().to_string()))
+                            bar.suspend(|| data(&change.line().to_string()));
                         }
                         Replayed::Changed(change) if listed.len() < self.limit => listed.push(*change),
                         _ => {}
@@ -105,16 +104,16 @@ impl WhatIf {
     }
 }
 
-/// Replays a page on a thread that may be busy.
+/// Replays entries on a thread that may be busy.
 async fn judge(
-    page: Vec<Entry>,
+    entries: Vec<Entry>,
     since: Timestamp,
     rules: &Arc<Rules>,
     hold: HoldAs,
 ) -> Result<Vec<Replayed>, Failure> {
     let rules = Arc::clone(rules);
     let work = move || {
-        let late = page.iter().filter(|entry| entry.at >= since);
+        let late = entries.iter().filter(|entry| entry.at >= since);
         late.filter_map(|entry| replay(entry, &rules, hold)).collect()
     };
     tokio::task::spawn_blocking(work).await.map_err(Failure::internal)
@@ -174,7 +173,7 @@ impl Since {
 }
 
 /// Entries that are read at once.
-const PAGE: u32 = 1_000;
+const PIECE: u32 = 1_000;
 
 #[cfg(test)]
 mod tests {

@@ -1,30 +1,34 @@
 //! A login that is lent for a minute: `doctor --probe` signs in with it, as a customer would.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use countersign_core::ids::AccountId;
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Control, Problem};
+use super::Control;
 use crate::accounts::{Credential, secret};
 use crate::clock::draw_ref;
+use crate::doors::api::json as read;
+use crate::doors::api::problem::Problem;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+struct Wanted {
     account: AccountId,
 }
 
 /// Lends a login of an account. Who can open the control socket could apply one; this one is kept nowhere.
-pub(super) async fn lend(
+pub(in crate::doors) async fn lend(
     State(control): State<Control>,
-    Json(wanted): Json<Wanted>,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
+    let wanted: Wanted = read(&body, PROBE)?;
     let account = match control.directory.account(&wanted.account).await {
         Ok(account) => account,
-        Err(error) => return Err(Problem::not_found(&error.to_string())),
+        Err(error) => return Err(Problem::not_found(error.to_string())),
     };
     let draw = || draw_ref().map_err(Problem::of);
     let login = format!("probe-{}", draw()?.as_str().to_ascii_lowercase());
@@ -45,3 +49,6 @@ pub(super) async fn lend(
 }
 
 const LENT: SignedDuration = SignedDuration::from_secs(60);
+
+/// The fields of what is sent.
+pub(in crate::doors) const PROBE: &[&str] = &["account"];

@@ -9,8 +9,10 @@ mod handle;
 mod insert;
 mod log;
 mod loose;
+pub mod onward;
 pub mod order;
 mod owed;
+pub mod page;
 mod payload;
 mod permit;
 pub mod read;
@@ -20,7 +22,7 @@ mod trouble;
 pub mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use handle::{Clock, Ledger, RecordError};
 pub use log::Log;

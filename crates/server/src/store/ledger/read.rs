@@ -1,5 +1,5 @@
 //! Reading the ledger: the entries of a ref, or the latest ones, with their payloads opened.
-//! `explain`, `ledger tail`, `policy whatif` and the pages of rulings call it.
+//! `explain`, `ledger tail` and the pages of rulings call it.
 
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::ledger::{Kind, Leaf};
@@ -78,42 +78,7 @@ pub async fn recent(store: &Store, keys: &Keys, limit: u32) -> Result<Vec<Entry>
     Ok(latest)
 }
 
-/// A place in a log, from which entries are read in pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// The log.
-    pub log: i64,
-    /// The index of the next entry.
-    pub index: u64,
-}
-
-/// Where to begin in each log to meet every entry from a time on; the first ones may be earlier. A log whose
-/// entries are all earlier is left out.
-pub async fn places_since(store: &Store, since: Timestamp) -> Result<Vec<Place>, ReadError> {
-    let rows = store.rows(STARTS, vec![Cell::int(since.as_microsecond())]).await?;
-    let place = |row: &Row| {
-        let first: i64 = row.get("first")?;
-        Ok(Place { log: row.get("log")?, index: u64::try_from(first).unwrap_or(0) })
-    };
-    rows.iter().map(place).collect()
-}
-
-/// A page of the entries of a log, oldest first, and where the next one begins; none at the end.
-pub async fn page(
-    store: &Store,
-    keys: &Keys,
-    place: Place,
-    limit: u32,
-) -> Result<(Vec<Entry>, Option<Place>), ReadError> {
-    let from = i64::try_from(place.index).unwrap_or(i64::MAX);
-    let rows =
-        store.rows(PAGE, vec![Cell::int(place.log), Cell::int(from), Cell::int(i64::from(limit))]).await?;
-    let page = entries(keys, rows).await?;
-    let next = page.last().map(|last| Place { index: last.index + 1, ..place });
-    Ok((page, next))
-}
-
-async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
+pub(super) async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         entries.push(entry(keys, &row).await?);
@@ -172,10 +137,3 @@ const RECENT: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, 
     JOIN entries e ON e.log = l.log AND e.idx = l.idx \
     LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
     WHERE l.log = $1 ORDER BY l.idx DESC LIMIT $2";
-// Heads of a log rise with time, and each counts the leaves of its own commit.
-const STARTS: &str =
-    "SELECT log, MIN(size - leaves) AS first FROM heads WHERE at_us >= $1 GROUP BY log ORDER BY log";
-const PAGE: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
-    JOIN entries e ON e.log = l.log AND e.idx = l.idx \
-    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
-    WHERE l.log = $1 AND l.idx >= $2 ORDER BY l.idx LIMIT $3";
