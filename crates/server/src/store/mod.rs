@@ -22,6 +22,7 @@ pub use bell::{Bell, Listener};
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
+pub use ledger::newest::newest_entry;
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{

@@ -9,6 +9,7 @@ mod handle;
 mod insert;
 mod log;
 mod loose;
+pub mod newest;
 pub mod order;
 mod owed;
 mod payload;
