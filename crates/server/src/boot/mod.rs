@@ -5,6 +5,7 @@ mod data;
 mod descriptors;
 mod doors;
 mod house;
+mod presence;
 
 pub use data::{Data, DataError, hold, is_in_use};
 pub use doors::{Ready, Running};

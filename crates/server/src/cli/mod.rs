@@ -83,8 +83,7 @@ enum Check {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let mut threads = tokio::runtime::Builder::new_multi_thread();
-    let runtime = match threads.enable_all().thread_stack_size(STACK).build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::internal(format!("cannot start: {error}")).report(),
     };
@@ -94,8 +93,11 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Cedar evaluates no policy where little of a stack is left, and holds the message; the way down to it is deep.
-const STACK: usize = 8 << 20;
+/// The policy engine refuses to judge when little of the stack is left: there is plenty of it.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    const STACK: usize = 8 << 20;
+    tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build()
+}
 
 async fn carry_out(cli: Cli) -> Result<Code, Failure> {
     let file = cli.config.as_deref();

@@ -2,6 +2,7 @@
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
 mod bell;
+mod changes;
 pub mod copy;
 mod db;
 mod error;
@@ -12,6 +13,7 @@ mod keys;
 pub mod lease;
 pub mod ledger;
 mod migrations;
+pub mod nodes;
 pub mod outbox;
 mod row;
 mod tables;
@@ -19,6 +21,7 @@ mod transaction;
 mod write;
 
 pub use bell::{Bell, Listener};
+pub use changes::Changes;
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
@@ -29,6 +32,7 @@ pub use ledger::{
     Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit, RecordError,
     Recorded, Refuse, Release,
 };
+pub use nodes::Left;
 pub use row::{Column, Row};
 pub use transaction::Transaction;
 pub use write::{Value, Write};

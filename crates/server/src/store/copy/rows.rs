@@ -150,7 +150,7 @@ impl Summing {
 
 fn kind(value: &Value) -> u8 {
     match value {
-        Value::Null => 0,
+        Value::Null | Value::Log => 0,
         Value::Text(_) => 1,
         Value::Int(_) => 2,
         Value::Blob(_) => 3,
@@ -159,7 +159,7 @@ fn kind(value: &Value) -> u8 {
 
 fn octets(value: &Value) -> std::borrow::Cow<'_, [u8]> {
     match value {
-        Value::Null => (&[][..]).into(),
+        Value::Null | Value::Log => (&[][..]).into(),
         Value::Text(text) => text.as_bytes().into(),
         Value::Int(number) => number.to_be_bytes().to_vec().into(),
         Value::Blob(octets) => octets.as_slice().into(),
@@ -170,7 +170,7 @@ impl Transaction {
     /// Rows one after the other.
     fn stream(&mut self, statement: String) -> BoxStream<'_, Result<Row, StoreError>> {
         let query = AssertSqlSafe(statement);
-        match &mut self.0 {
+        match &mut self.on {
             transaction::Kind::Sqlite(connection) => {
                 let rows = sqlx::query(query).fetch(&mut **connection);
                 rows.map(|row| Ok(Row(Inner::Sqlite(row?)))).boxed()
@@ -193,12 +193,12 @@ impl Transaction {
         let places: Vec<String> = places.collect();
         let (name, columns) = (quoted(&table.name), columns(table));
         let statement = AssertSqlSafe(format!("INSERT INTO {name} ({columns}) VALUES {}", places.join(", ")));
-        match &mut self.0 {
+        match &mut self.on {
             transaction::Kind::Sqlite(connection) => {
-                write::sqlite(statement, &values).execute(&mut **connection).await?;
+                write::sqlite(statement, &values, None).execute(&mut **connection).await?;
             }
             transaction::Kind::Postgres(session) => {
-                let insert = write::postgres(statement, &values).persistent(false);
+                let insert = write::postgres(statement, &values, None).persistent(false);
                 in_time(insert.execute(session.connection()?)).await?;
             }
         }
@@ -218,7 +218,7 @@ impl Transaction {
 
     /// Commits what may take long.
     pub(super) async fn commit_in_time(self) -> Result<(), StoreError> {
-        match self.0 {
+        match self.on {
             transaction::Kind::Sqlite(connection) => Ok(connection.commit().await?),
             transaction::Kind::Postgres(mut session) => {
                 in_time(sqlx::raw_sql("COMMIT").execute(session.connection()?)).await?;
