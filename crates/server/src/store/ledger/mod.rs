@@ -10,6 +10,7 @@ mod insert;
 mod log;
 mod loose;
 pub mod onward;
+pub mod newest;
 pub mod order;
 mod owed;
 pub mod page;
