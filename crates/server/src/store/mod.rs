@@ -3,19 +3,26 @@
 
 pub mod answers;
 mod bell;
+mod changes;
+pub mod copy;
 mod db;
 mod error;
+#[cfg(test)]
+pub(crate) mod fresh;
 pub mod jobs;
 mod keys;
 pub mod lease;
 pub mod ledger;
 mod migrations;
+pub mod nodes;
 pub mod outbox;
 mod row;
+mod tables;
 mod transaction;
 mod write;
 
 pub use bell::{Bell, Listener};
+pub use changes::Changes;
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
@@ -26,6 +33,7 @@ pub use ledger::{
     Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit, RecordError,
     Recorded, Refuse, Release,
 };
+pub use nodes::Left;
 pub use row::{Column, Row};
 pub use transaction::Transaction;
 pub use write::{Value, Write};

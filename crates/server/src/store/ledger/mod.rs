@@ -21,7 +21,7 @@ mod trouble;
 pub mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use handle::{Clock, Ledger, RecordError};
 pub use log::Log;
