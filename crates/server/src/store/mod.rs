@@ -26,9 +26,9 @@ pub use changes::Changes;
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
+pub use ledger::newest::newest_entry;
 pub use ledger::onward::{Start, onward, starts};
 pub use ledger::page::{Page, Place, page};
-pub use ledger::newest::newest_entry;
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
