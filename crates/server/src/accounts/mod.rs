@@ -11,6 +11,6 @@ pub mod sidecar;
 mod target;
 
 pub use account::{Account, Credential, OwnedDomain, within};
-pub use directory::{Directory, DirectoryError};
+pub use directory::{Directory, DirectoryError, NamedUpstream};
 pub use rows::{block, passed_spf, plan_apply, set_account_mode, set_gate_mode, taken_login, unblock};
 pub use target::{Blocked, PLATFORM, Reach, Target};
