@@ -24,6 +24,7 @@ mod service;
 mod smtp;
 mod smuggling;
 mod trial;
+mod upstreams;
 mod walks;
 mod world;
 mod xclient;

@@ -50,13 +50,18 @@ pub(super) fn free_port() -> u16 {
 impl Postfix {
     /// Starts it and waits for its greeting.
     pub(super) async fn start(port: u16, sink: SocketAddr) -> Self {
+        Self::start_with(port, sink, "").await
+    }
+
+    /// As `start`, with more settings of its listener; the last one of a name counts.
+    pub(super) async fn start_with(port: u16, sink: SocketAddr, more: &str) -> Self {
         let dir = TempDir::new().unwrap();
         lay_out(dir.path());
         let (listener, settings) = page();
         let root = dir.path().display().to_string();
         let main = MAIN.replace("ROOT", &root).replace("SINK", &sink.port().to_string());
         write_as_of_old(&dir.path().join("etc/main.cf"), &(main + &settings));
-        let master = listener.replacen("10026", &port.to_string(), 1) + SERVICES;
+        let master = listener.replacen("10026", &port.to_string(), 1) + more + SERVICES;
         write_as_of_old(&dir.path().join("etc/master.cf"), &master);
         let mut command = Command::new(daemons().unwrap().join("master"));
         // Without -d it would leave; the `postfix` command would touch the system's own Postfix.
