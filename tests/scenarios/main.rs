@@ -23,6 +23,7 @@ mod retries;
 mod service;
 mod smtp;
 mod smuggling;
+mod stored;
 mod trial;
 mod upstreams;
 mod walks;

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
@@ -15,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::descriptors;
 use super::house::{BootError, House};
+use super::presence;
 use crate::accounts::NamedUpstream;
 use crate::config::{AccountFrom, Config, Listener, ListenerKind, ListenerTls, TlsFiles};
 use crate::doors::clock::Clockwork;
@@ -93,7 +93,8 @@ impl Running {
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(control::serve(socket, current.control.subscribe(), stopped.clone()));
         tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
-        tasks.spawn(watch_changes(Arc::clone(&house), stopped));
+        tasks.spawn(presence::watch_changes(Arc::clone(&house), stopped.clone()));
+        tasks.spawn(presence::be_present(Arc::clone(&house), stopped));
         let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
         Ok(Self { ready, house, capacity, current, stop, tasks })
     }
@@ -263,25 +264,6 @@ fn bind_control(house: &House) -> Result<UnixListener, BootError> {
     Ok(listener)
 }
 
-/// Forgets cached accounts when the store says that something changed.
-async fn watch_changes(house: Arc<House>, mut stop: watch::Receiver<bool>) {
-    let mut known = None;
-    loop {
-        tokio::select! {
-            _ = stop.changed() => return,
-            () = tokio::time::sleep(POLL) => {}
-        }
-        match house.directory.version().await {
-            Ok(version) if known == Some(version) => {}
-            Ok(version) => {
-                house.directory.forget();
-                known = Some(version);
-            }
-            Err(error) => tracing::error!(%error, "changes of accounts cannot be read"),
-        }
-    }
-}
-
 /// The recorder of this process; a second server in one process (tests) shares it.
 fn recorder() -> PrometheusHandle {
     use std::sync::OnceLock;
@@ -296,5 +278,3 @@ fn recorder() -> PrometheusHandle {
     };
     RECORDER.get_or_init(install).clone()
 }
-
-const POLL: Duration = Duration::from_millis(500);

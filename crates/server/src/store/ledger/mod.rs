@@ -4,8 +4,10 @@
 mod append;
 mod committer;
 mod draft;
+mod edge;
 mod handle;
 mod insert;
+mod log;
 mod loose;
 pub mod order;
 mod owed;
@@ -18,8 +20,9 @@ mod trouble;
 pub mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use handle::{Clock, Ledger, RecordError};
+pub use log::Log;
 pub use permit::{Act, Block, Command, Deny, Hold, Permit, Refuse, Release};
 pub use recorded::{Durable, Mismatch, Owed, Recorded};
