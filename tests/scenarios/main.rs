@@ -40,6 +40,7 @@ mod smuggling;
 mod stored;
 mod transcripts;
 mod trial;
+mod upstreams;
 mod walks;
 mod world;
 mod xclient;

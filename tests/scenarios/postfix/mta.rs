@@ -50,8 +50,14 @@ pub(crate) fn free_port() -> u16 {
 impl Postfix {
     /// Starts it as the page says and waits for its greeting.
     pub(super) async fn start(port: u16, sink: SocketAddr) -> Self {
+        Self::start_with(port, sink, "").await
+    }
+
+    /// As `start`, with more settings of its listener; the last one of a name counts.
+    pub(super) async fn start_with(port: u16, sink: SocketAddr, more: &str) -> Self {
         let (listener, settings) = page();
-        Self::with(&listener.replacen("10026", &port.to_string(), 1), &settings, port, sink).await
+        let listener = listener.replacen("10026", &port.to_string(), 1) + more;
+        Self::with(&listener, &settings, port, sink).await
     }
 
     /// Starts it with a listener for `master.cf` and settings for `main.cf`, and waits for its greeting.

@@ -8,7 +8,7 @@ use countersign_core::address::Domain;
 use countersign_core::ids::AccountId;
 use countersign_core::request::{Gate, Mode};
 
-use super::account::{Account, Credential, OwnedDomain};
+use super::account::{Account, Credential};
 use super::key::ApiKey;
 use super::target::{Blocked, Target};
 use super::{key_rows, rows};
@@ -32,6 +32,8 @@ struct Cache {
     /// By the digest of their secrets.
     keys: HashMap<[u8; 32], Vec<ApiKey>>,
     modes: HashMap<Gate, Option<Mode>>,
+    /// Who has proved a domain, if anybody has.
+    owners: HashMap<Domain, Vec<AccountId>>,
     /// How often all was forgotten.
     forgotten: u64,
 }
@@ -176,26 +178,29 @@ impl Directory {
     /// # Errors
     /// When the store cannot be read.
     pub async fn proved_by(&self, domain: &Domain) -> Result<Vec<AccountId>, DirectoryError> {
-        let mut owners = Vec::new();
-        let mut nearest = 0;
-        for id in self.ids().await? {
-            let account = self.account(&id).await?;
-            let proved = account.domains.iter().filter(|own| own.proved);
-            let covers = |own: &&OwnedDomain| {
-                own.domain == *domain || own.subdomains && domain.is_subdomain_of(&own.domain)
-            };
-            let Some(length) = proved.filter(covers).map(|own| own.domain.as_str().len()).max() else {
-                continue;
-            };
-            if length > nearest {
-                owners.clear();
-                nearest = length;
-            }
-            if length == nearest {
-                owners.push(id);
-            }
+        if let Some(known) = self.cache().owners.get(domain) {
+            return Ok(known.clone());
+        }
+        // Without a store there is no door that asks.
+        let Some(store) = &self.store else { return Ok(vec![]) };
+        let before = self.cache().forgotten;
+        let owners = rows::proved_by(store, domain).await?;
+        let mut cache = self.cache();
+        if cache.forgotten == before && !owners.is_empty() {
+            cache.owners.insert(domain.clone(), owners.clone());
         }
         Ok(owners)
+    }
+
+    /// The upstreams that accounts name, each with one of these accounts and how many there are.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn upstreams(&self) -> Result<Vec<NamedUpstream>, DirectoryError> {
+        match &self.store {
+            Some(store) => Ok(rows::upstreams(store).await?),
+            None => Ok(vec![]),
+        }
     }
 
     /// The mode that `observe` or `enforce` gave a gate.
@@ -257,6 +262,15 @@ impl Directory {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An upstream that accounts name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedUpstream {
+    pub name: String,
+    /// One of the accounts.
+    pub account: String,
+    pub accounts: i64,
 }
 
 /// Why an account cannot be had.

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::descriptors;
 use super::house::{BootError, House};
 use super::presence;
+use crate::accounts::NamedUpstream;
 use crate::config::{AccountFrom, Config, Listener, ListenerKind, ListenerTls, TlsFiles};
 use crate::doors::api::{Api, ApiSettings};
 use crate::doors::clock;
@@ -66,6 +67,7 @@ impl Running {
         let capacity = Capacity::new(capacity(&house.config));
         let (stop, stopped) = watch::channel(false);
         warn_of_ghosts(&house).await;
+        warn_of_dead_ends(&house).await;
         let mut listeners = BTreeMap::new();
         let mut bound = Vec::new();
         for (number, settings) in house.config.send.listeners.iter().enumerate() {
@@ -206,6 +208,24 @@ async fn warn_of_ghosts(house: &House) {
         if let Err(error) = house.directory.account(account).await {
             let listener = listener.listen;
             tracing::warn!(%listener, %error, "a relay names an account whose mail cannot be taken now");
+        }
+    }
+}
+
+/// Accounts that name an upstream which the configuration does not have: their mail hears 451.
+async fn warn_of_dead_ends(house: &House) {
+    let named = match house.directory.upstreams().await {
+        Ok(named) => named,
+        Err(error) => return tracing::error!(%error, "the upstreams of accounts cannot be read"),
+    };
+    for NamedUpstream { name, account, accounts } in named {
+        if !house.exits.0.iter().any(|exit| exit.name == name) {
+            tracing::warn!(
+                upstream = name,
+                "account.id" = account,
+                accounts,
+                "accounts name an upstream that the configuration does not have: their mail cannot be taken"
+            );
         }
     }
 }

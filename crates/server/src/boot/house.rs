@@ -235,11 +235,13 @@ pub fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
 }
 
 fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Result<Exit, BootError> {
-    // On loopback there is nobody to hide from, and an MTA there has a certificate of its own making.
-    let starttls = !is_loopback(&upstream.url.host);
+    // On loopback there is nobody to hide from, and an MTA there has a certificate of its own making, unless its
+    // issuer is named.
+    let starttls = !is_loopback(&upstream.url.host) || upstream.ca_file.is_some();
     let secured = starttls || upstream.url.scheme == UrlScheme::Smtps;
+    let named = upstream.ca_file.is_some() || upstream.auth_file.is_some();
     let tls = match secured && upstream.tls_verify {
-        true => tls::client_config(None)?,
+        true => tls::client_config(upstream.ca_file.as_deref())?,
         false => tls::unverified_client_config()?,
     };
     let way = way(config, upstream, hostname);
@@ -249,12 +251,15 @@ fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Resu
         port: upstream.url.port,
         scheme: match upstream.url.scheme {
             UrlScheme::Smtps => Scheme::Smtps,
-            UrlScheme::Smtp | UrlScheme::Lmtp => Scheme::Smtp,
+            UrlScheme::Smtp => Scheme::Smtp,
+            UrlScheme::Lmtp => Scheme::Lmtp,
         },
         starttls,
+        tls_required: starttls && upstream.tls_verify && named,
         helo: way.helo.clone(),
         tls: Arc::new(tls),
-        auth: upstream.auth_file.as_deref().map(credentials).transpose()?,
+        auth: upstream.auth_file.as_deref().map(|file| credentials(&upstream.name, file)).transpose()?,
+        xclient: upstream.xclient,
         pool: upstream.pool,
         timeouts: UpstreamTimeouts::default(),
         limits: config.limits.wire(),
@@ -273,10 +278,10 @@ pub fn way(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> W
     }
 }
 
-fn credentials(file: &Path) -> Result<Credentials, BootError> {
-    let (user, password) = read_auth_file(file).map_err(|e| BootError::Credentials(e.to_string()))?;
-    Credentials::new(&user, &password)
-        .map_err(|e| BootError::Credentials(format!("`{}`: {e}", file.display())))
+fn credentials(upstream: &str, file: &Path) -> Result<Credentials, BootError> {
+    let failed = |why| BootError::Credentials { upstream: upstream.to_owned(), why };
+    let (user, password) = read_auth_file(file).map_err(|error| failed(error.to_string()))?;
+    Credentials::new(&user, &password).map_err(|error| failed(format!("`{}`: {error}", file.display())))
 }
 
 /// Why the house cannot be built or its doors not be opened.
@@ -298,8 +303,8 @@ pub enum BootError {
     Tls(#[from] TlsError),
     #[error("`[server] hostname` is no domain name: {0}")]
     Hostname(String),
-    #[error("the credentials of an upstream cannot be read: {0}")]
-    Credentials(String),
+    #[error("the credentials of upstream `{upstream}` cannot be read: {why}")]
+    Credentials { upstream: String, why: String },
     #[error("cannot listen on {what} `{address}`: {cause}")]
     Bind { what: String, address: String, cause: std::io::Error },
 }

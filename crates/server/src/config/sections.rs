@@ -79,6 +79,7 @@ const UPSTREAM: &[Key] = &[
     Key::optional("egress", Kind::Texts),
     Key::optional("auth_file", Kind::File),
     Key::flag("tls_verify", true),
+    Key::optional("ca_file", Kind::File),
     Key::optional("helo", Kind::Text),
     Key::flag("xclient", false),
     Key::count("pool", 32, 1, 10_000),

@@ -226,12 +226,9 @@ fn the_report_says_what_will_happen() {
     );
     assert!(loopback.contains("on 127.0.0.1:2526 with STARTTLS; AUTH without TLS only from loopback;"));
     let dead = check_report(
-        &loaded("[send]\nmode = \"enforce\"\n[[send.upstream]]\nurl = \"lmtp://mx.example\"").unwrap(),
+        &loaded("[send]\nmode = \"enforce\"\n[[send.upstream]]\nurl = \"lmtp://mx.example:24\"").unwrap(),
     );
-    assert!(
-        dead.contains("`serve` would not start: upstream `default`: `lmtp://` is not built yet"),
-        "{dead}"
-    );
+    assert!(dead.contains("`serve` would not start: upstream `default`: it has no `egress`"), "{dead}");
     assert!(dead.contains("`egress` is not set: SPF cannot be checked and is unknown"), "{dead}");
 }
 
