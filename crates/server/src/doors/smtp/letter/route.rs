@@ -20,14 +20,15 @@ impl Letter {
     /// INVARIANT: a transaction that had a recipient and is lost is not begun again: the message would go to
     /// those alone who came after.
     pub(super) async fn ask_upstream(&mut self, door: &Door, rcpt: &Rcpt) -> Result<Reply, Refusal> {
-        let mut outgoing = match self.outgoing.take() {
-            Some(outgoing) => outgoing,
+        let (outgoing, reply) = match self.outgoing.take() {
+            Some(mut outgoing) => {
+                let asked = passed_on(&outgoing, rcpt);
+                let reply = self.heard(outgoing.rcpt(&asked).await)?;
+                (outgoing, reply)
+            }
             None if self.begun => return Err(Refusal::Ours("upstream-unavailable")),
-            None => self.begin(door).await?,
+            None => self.begin(door, rcpt).await?,
         };
-        let parameters = outgoing.rcpt_parameters(&rcpt.parameters);
-        let asked = Rcpt { recipient: rcpt.recipient.clone(), parameters };
-        let reply = self.heard(outgoing.rcpt(&asked).await)?;
         self.outgoing = Some(outgoing);
         if reply.is_positive() {
             self.begun = true;
@@ -55,7 +56,8 @@ impl Letter {
         Ok(())
     }
 
-    async fn begin(&self, door: &Door) -> Result<Transaction, Refusal> {
+    /// Begins the transaction with its first recipient.
+    async fn begin(&self, door: &Door, rcpt: &Rcpt) -> Result<(Transaction, Reply), Refusal> {
         let account = self.owner.as_ref().map(|owner| &owner.account);
         let account = account.ok_or(Refusal::Ours("account-unknown"))?;
         let exit = door.exits.of(account).ok_or(Refusal::Ours("upstream-not-configured"))?;
@@ -64,11 +66,13 @@ impl Letter {
             outgoing.abandon().await;
             return Err(Refusal::Ours("upstream-lacks-smtputf8"));
         };
-        let reply =
-            self.heard(outgoing.mail(&Mail { sender: self.mail.sender.clone(), parameters }).await)?;
-        match reply.is_positive() {
-            true => Ok(outgoing),
-            false => {
+        let mail = Mail { sender: self.mail.sender.clone(), parameters };
+        let asked = passed_on(&outgoing, rcpt);
+        let (reply, second) = self.heard_error(outgoing.mail_and_rcpt(&mail, &asked).await)?;
+        let reply = self.heard(Ok(reply))?;
+        match second {
+            Some(second) => Ok((outgoing, self.heard(Ok(second))?)),
+            None => {
                 outgoing.abandon().await;
                 Err(Refusal::Upstream(reply))
             }
@@ -95,6 +99,11 @@ impl Letter {
             }
         })
     }
+}
+
+/// The recipient as this upstream is asked about it.
+fn passed_on(outgoing: &Transaction, rcpt: &Rcpt) -> Rcpt {
+    Rcpt { recipient: rcpt.recipient.clone(), parameters: outgoing.rcpt_parameters(&rcpt.parameters) }
 }
 
 const CLOSING: u16 = 421;
