@@ -50,7 +50,12 @@ impl Rules {
     /// What the policies say, asked once for all dossiers that are the same to them.
     fn said(&self, dossier: &Dossier) -> Arc<Said> {
         match self.slice(dossier.request().action()) {
-            Some(slice) => slice.memory.of(slice.looks.seen(dossier), || self.ask(slice, dossier)),
+            // An error may be of this moment (Cedar stops where the stack ends): it is not remembered.
+            Some(slice) => slice.memory.of(
+                slice.looks.seen(dossier),
+                || self.ask(slice, dossier),
+                |said| said.error.is_none(),
+            ),
             None => Arc::new(Said::nothing("no policies for this action".to_owned())),
         }
     }

@@ -234,7 +234,7 @@ impl Letter {
             drop(means.abandoned());
             return Submitted { reply: smtp, outcome: Some(outcome), passage: Some(passage) };
         }
-        let reply = door.gate.pass(case, means).await;
+        let reply = Box::pin(door.gate.pass(case, means)).await;
         Submitted { reply: reply.smtp, outcome: reply.outcome, passage: reply.passage }
     }
 
