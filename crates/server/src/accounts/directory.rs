@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use countersign_core::address::Domain;
 use countersign_core::ids::AccountId;
 use countersign_core::request::{Gate, Mode};
 
-use super::account::{Account, Credential};
-use super::rows;
+use super::account::{Account, Credential, OwnedDomain};
+use super::key::ApiKey;
 use super::target::{Blocked, Target};
+use super::{key_rows, rows};
 use crate::store::{Store, StoreError};
 
 /// Accounts by id, credentials by login.
@@ -25,6 +27,8 @@ pub struct Directory {
 struct Cache {
     accounts: HashMap<AccountId, Arc<Account>>,
     logins: HashMap<String, Credential>,
+    /// By the digest of their secrets.
+    keys: HashMap<[u8; 32], Vec<ApiKey>>,
     modes: HashMap<Gate, Option<Mode>>,
     /// How often all was forgotten.
     forgotten: u64,
@@ -113,6 +117,64 @@ impl Directory {
         let mut cache = self.cache();
         if let Some(credential) = found.as_ref().filter(|_| cache.forgotten == before) {
             cache.logins.insert(login.to_owned(), credential.clone());
+        }
+        Ok(found)
+    }
+
+    /// The accounts that have proved a domain: it itself, else the nearest one above it whose proof reaches down.
+    /// More than one is no answer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn proved_by(&self, domain: &Domain) -> Result<Vec<AccountId>, DirectoryError> {
+        let mut owners = Vec::new();
+        let mut nearest = 0;
+        for id in self.ids().await? {
+            let account = self.account(&id).await?;
+            let proved = account.domains.iter().filter(|own| own.proved);
+            let covers = |own: &&OwnedDomain| {
+                own.domain == *domain || own.subdomains && domain.is_subdomain_of(&own.domain)
+            };
+            let Some(length) = proved.filter(covers).map(|own| own.domain.as_str().len()).max() else {
+                continue;
+            };
+            if length > nearest {
+                owners.clear();
+                nearest = length;
+            }
+            if length == nearest {
+                owners.push(id);
+            }
+        }
+        Ok(owners)
+    }
+
+    /// Whose login it is, of whatever kind; read anew each time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn owner(&self, login: &str) -> Result<Option<AccountId>, DirectoryError> {
+        match &self.store {
+            Some(store) => Ok(rows::owner(store, login).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The API keys that have this digest: none or one, unless two have the same secret.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn keys(&self, tag: &[u8; 32]) -> Result<Vec<ApiKey>, DirectoryError> {
+        if let Some(known) = self.cache().keys.get(tag) {
+            return Ok(known.clone());
+        }
+        let Some(store) = &self.store else { return Ok(vec![]) };
+        let before = self.cache().forgotten;
+        let found = key_rows::keys(store, tag).await?;
+        let mut cache = self.cache();
+        // Wrong ones are as many as somebody likes: they are not kept.
+        if cache.forgotten == before && !found.is_empty() {
+            cache.keys.insert(*tag, found.clone());
         }
         Ok(found)
     }

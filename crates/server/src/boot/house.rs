@@ -28,7 +28,7 @@ use crate::probes::domain::DomainExists;
 use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
-use crate::store::{Ledger, Log, StoreError};
+use crate::store::{Ledger, Left, Log, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -36,6 +36,8 @@ use crate::transit::Transit;
 pub struct House {
     pub config: Config,
     pub data: Arc<Data>,
+    /// The log that we write.
+    pub log: Log,
     pub gate: Gate,
     pub directory: Directory,
     pub verifier: Verifier,
@@ -62,14 +64,15 @@ impl House {
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let directory = Directory::of_store(data.store.clone());
         let judge = counting_judge(&config, &data, &directory)?;
-        custody::reconcile(&data.store, &ledger).await?;
+        let left = Left::to(&data.store, log.number(), clock.now());
+        custody::reconcile(&data.store, &ledger, left).await?;
         // The lock of the directory says that nobody else works on these.
-        jobs::reconcile(&data.store, clock.now()).await?;
-        outbox::reconcile(&data.store, clock.now()).await?;
-        let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
+        jobs::reconcile(&data.store, log.origin(), clock.now()).await?;
+        outbox::reconcile(&data.store, log.origin(), clock.now()).await?;
+        let transit = Transit::load(&data.store, data.keys.clone(), &ledger, left, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
         let (data, verifier) = (Arc::new(data), Verifier::default());
-        Ok(Self { config, data, gate, directory, verifier, exits, clock, hostname })
+        Ok(Self { config, data, log, gate, directory, verifier, exits, clock, hostname })
     }
 
     /// The same house after another configuration: what rules, the ways out and the settings are new; store,
@@ -88,6 +91,7 @@ impl House {
             exits: exits(&config, &hostname)?,
             config,
             data: Arc::clone(&self.data),
+            log: self.log.clone(),
             gate,
             directory: self.directory.clone(),
             verifier: self.verifier.clone(),
@@ -106,7 +110,7 @@ impl House {
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         exits(config, &hostname)?;
         let own = config.send.listeners.iter().filter_map(|listener| listener.tls_files.as_ref());
-        for files in own.chain(config.tls.as_ref()) {
+        for files in own.chain(config.api.tls_files.as_ref()).chain(config.tls.as_ref()) {
             tls::server_config(&files.cert_file, &files.key_file)?;
         }
         Ok(())
@@ -137,7 +141,7 @@ impl House {
     /// What the clock needs.
     #[must_use]
     pub fn clockwork(&self) -> Clockwork {
-        let name = format!("{}:{}", self.hostname, std::process::id());
+        let name = self.log.origin().to_owned();
         Clockwork { control: self.control(), post: self.post(), name }
     }
 

@@ -1,29 +1,39 @@
 //! The store: the database, what is written to it, and the ledger.
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
+pub mod answers;
 mod bell;
+mod changes;
+pub mod copy;
 mod db;
 mod error;
+#[cfg(test)]
+pub(crate) mod fresh;
 pub mod jobs;
 mod keys;
 pub mod lease;
 pub mod ledger;
 mod migrations;
+pub mod nodes;
 pub mod outbox;
 mod row;
+mod tables;
 mod transaction;
 mod write;
 
 pub use bell::{Bell, Listener};
+pub use changes::Changes;
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
+pub use ledger::page::{Page, Place, page};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
     Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit, RecordError,
     Recorded, Refuse, Release,
 };
+pub use nodes::Left;
 pub use row::{Column, Row};
 pub use transaction::Transaction;
 pub use write::{Value, Write};

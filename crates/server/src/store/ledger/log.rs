@@ -132,6 +132,12 @@ impl Log {
         signer_of(&self.origin, keys)
     }
 
+    /// Its number in the tables.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        self.number
+    }
+
     /// Its name in checkpoints.
     #[must_use]
     pub fn origin(&self) -> &str {
