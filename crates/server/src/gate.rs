@@ -127,12 +127,12 @@ impl Gate {
     ) -> Result<Reply, (Ruling, Means)> {
         judge::count(&ruling);
         let attempt = self.attempt(request, &ruling, &means).await;
-        let particulars = acts::particulars(request, &means, &attempt);
+        let particulars = || acts::particulars(request, &means, &attempt);
         let rings = !notices.is_empty();
         let recorded = match acts::plan(request, &ruling, &means, &self.sealer, &attempt).await {
             Ok(mut writes) => {
                 writes.extend(notices.iter().cloned());
-                self.ledger.record(ruling.clone(), particulars.clone(), writes).await
+                self.ledger.record(ruling.clone(), particulars(), writes).await
             }
             Err(error) => Err(error.into()),
         };
@@ -151,7 +151,10 @@ impl Gate {
                 self.transit.undo(&attempt).into_iter().for_each(|row| self.ledger.later(row));
                 match error {
                     RecordError::Conflict => Err((ruling, means)),
-                    _ => Ok(self.unrecorded(request, ruling, particulars, means, notices, &error)),
+                    _ => {
+                        let particulars = particulars();
+                        Ok(self.unrecorded(request, ruling, particulars, means, notices, &error))
+                    }
                 }
             }
         }
