@@ -13,6 +13,7 @@ mod clock;
 mod crash;
 mod dns;
 mod extensions;
+mod handover;
 mod letters;
 mod limits;
 mod notices;

@@ -5,7 +5,13 @@ mod data;
 mod descriptors;
 mod doors;
 mod house;
+mod program;
+mod sockets;
+mod supervisor;
 
 pub use data::{Data, DataError, is_in_use};
 pub use doors::{Ready, Running};
 pub use house::{BootError, House, judge, resolver, rules, way};
+pub use program::{Program, SuccessorError};
+pub use sockets::Sockets;
+pub use supervisor::Supervisor;
