@@ -8,7 +8,7 @@ use super::tree::Hash;
 pub struct Leaf {
     /// What kind of entry.
     pub kind: Kind,
-    /// Microseconds since 1630; never decreases within a log.
+    /// Microseconds since 1970; never decreases within a log.
     pub time_us: i64,
     /// Pseudonym of the account: a keyed hash, cut to 128 bits.
     pub account: [u8; 16],

@@ -1,5 +1,5 @@
 //! A Merkle tree over leaves, hashed as RFC 6962 section 2.1 says.
-//! The committer keeps a `Frontier`; `ledger verify` computes roots anew.
+//! The committer keeps a `Frontier`; proofs, tiles and everybody who verifies compute with the same two hashes.
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -13,7 +13,8 @@ pub fn leaf_hash(leaf: &[u8]) -> Hash {
 }
 
 /// RFC 6962 2.1: "MTH(D[n]) = SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))".
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
+#[must_use]
+pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     sha256(&[&[1], left, right])
 }
 
@@ -33,10 +34,23 @@ pub struct Frontier {
 }
 
 impl Frontier {
+    /// The edge of a tree of `size` leaves from the hashes of its complete subtrees, largest first, as `peaks`
+    /// gives them. `None` when there are more or fewer of them than the size has one bits.
+    #[must_use]
+    pub fn of(size: u64, peaks: Vec<Hash>) -> Option<Self> {
+        (usize::try_from(size.count_ones()) == Ok(peaks.len())).then_some(Self { size, peaks })
+    }
+
     /// How many leaves the tree has.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The hashes of its complete subtrees, largest first.
+    #[must_use]
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
     }
 
     /// Appends the hash of a leaf.
@@ -55,15 +69,21 @@ impl Frontier {
     /// The root of the tree as it stands; of an empty one "MTH({}) = SHA-256()".
     #[must_use]
     pub fn root(&self) -> Hash {
-        let mut peaks = self.peaks.iter().rev();
-        match peaks.next() {
-            None => sha256(&[]),
-            Some(last) => peaks.fold(*last, |right, left| node_hash(left, &right)),
-        }
+        fold(&self.peaks)
     }
 }
 
-fn sha256(parts: &[&[u8]]) -> Hash {
+/// The hash over neighbouring complete subtrees, largest first; of none, that of an empty tree.
+pub(super) fn fold(peaks: &[Hash]) -> Hash {
+    let mut peaks = peaks.iter().rev();
+    match peaks.next() {
+        None => sha256(&[]),
+        Some(last) => peaks.fold(*last, |right, left| node_hash(left, &right)),
+    }
+}
+
+/// SHA-256 over the parts, one after the other.
+pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
     let mut context = Context::new(&SHA256);
     parts.iter().for_each(|part| context.update(part));
     let mut out = [0; 32];
@@ -72,11 +92,11 @@ fn sha256(parts: &[&[u8]]) -> Hash {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// The definition of RFC 6962 2.1, word for word.
-    fn by_definition(hashes: &[Hash]) -> Hash {
+    pub(in crate::ledger) fn by_definition(hashes: &[Hash]) -> Hash {
         match hashes {
             [] => sha256(&[]),
             [one] => *one,
@@ -93,6 +113,18 @@ mod tests {
         for size in 0..hashes.len() {
             assert_eq!(root(hashes[..size].iter().copied()), by_definition(&hashes[..size]), "size {size}");
         }
+    }
+
+    #[test]
+    fn an_edge_that_was_kept_goes_on_as_if_it_had_grown() {
+        let mut grown = Frontier::default();
+        for n in 0_u32..70 {
+            let mut kept = Frontier::of(grown.size(), grown.peaks().to_vec()).unwrap();
+            grown.push(leaf_hash(&n.to_be_bytes()));
+            kept.push(leaf_hash(&n.to_be_bytes()));
+            assert_eq!(kept, grown);
+        }
+        assert_eq!(Frontier::of(3, vec![[0; 32]]), None);
     }
 
     #[test]

@@ -7,43 +7,37 @@ use countersign_core::ids::AccountId;
 use countersign_core::request::{Gate, Mode};
 use ipnet::IpNet;
 use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::account::{Account, Credential, OwnedDomain};
 use super::file::{AccountSpec, AccountsFile, CredentialKind, Scope};
 use super::pattern::Pattern;
 use super::target::{Blocked, PLATFORM, Reach, Target};
-use crate::store::{Store, StoreError, Value, Write};
+use crate::store::{Row, Store, StoreError, Value, Write};
 
 /// An account with its domains.
 pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account>, StoreError> {
-    let row = sqlx::query("SELECT * FROM accounts WHERE account_id = $1").bind(id.as_str());
-    let Some(row) = row.fetch_optional(store.readers()).await? else { return Ok(None) };
-    let domains =
-        sqlx::query("SELECT * FROM account_domains WHERE account_id = $1 ORDER BY domain").bind(id.as_str());
-    let domains = domains.fetch_all(store.readers()).await?;
-    let spf =
-        sqlx::query("SELECT domain, passed_at FROM account_spf WHERE account_id = $1").bind(id.as_str());
+    let of = || vec![Value::text(id.as_str())];
+    let Some(row) = store.row(ACCOUNT, of()).await? else { return Ok(None) };
+    let domains = store.rows(DOMAINS, of()).await?;
     let mut spf_passed = HashMap::new();
-    for passed in spf.fetch_all(store.readers()).await? {
-        if let Ok(domain) = Domain::parse(&passed.try_get::<String, _>("domain")?) {
-            spf_passed.insert(domain, time(passed.try_get("passed_at")?));
+    for passed in store.rows(SPF, of()).await? {
+        if let Ok(domain) = Domain::parse(&passed.get::<String>("domain")?) {
+            spf_passed.insert(domain, time(passed.get("passed_at")?));
         }
     }
-    let reason: Option<String> = row.try_get("blocked_reason")?;
-    let at: Option<i64> = row.try_get("blocked_at")?;
-    let owner: Option<String> = row.try_get("owner_email")?;
+    let reason: Option<String> = row.get("blocked_reason")?;
+    let at: Option<i64> = row.get("blocked_at")?;
+    let owner: Option<String> = row.get("owner_email")?;
     let own = at.map(|at| Blocked { reason: reason.unwrap_or_default(), at: time(at) });
     let parts = blocked_parts(store, id).await?;
     let whole = parts.iter().find(|(reach, _)| *reach == Reach::Account).map(|(_, blocked)| blocked.clone());
     Ok(Some(Account {
         id: id.clone(),
-        name: row.try_get("name")?,
-        tier: row.try_get("tier")?,
-        mode: mode(row.try_get("mode")?),
-        mode_set: mode(row.try_get("mode_set")?),
-        upstream: row.try_get("upstream")?,
+        name: row.get("name")?,
+        tier: row.get("tier")?,
+        mode: mode(row.get::<Option<String>>("mode")?.as_deref()),
+        mode_set: mode(row.get::<Option<String>>("mode_set")?.as_deref()),
+        upstream: row.get("upstream")?,
         networks: networks(&row)?,
         domains: domains.iter().map(domain).collect::<Result<_, _>>()?,
         blocked_parts: parts.into_iter().filter(|(reach, _)| *reach != Reach::Account).collect(),
@@ -55,57 +49,51 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
 
 /// What is blocked of an account, and what is blocked for everybody.
 async fn blocked_parts(store: &Store, id: &AccountId) -> Result<Vec<(Reach, Blocked)>, StoreError> {
-    let rows =
-        sqlx::query("SELECT * FROM blocks WHERE account_id = $1 OR account_id = $2 ORDER BY scope, subject");
-    let rows = rows.bind(id.as_str()).bind(PLATFORM).fetch_all(store.readers()).await?;
-    let part = |row: &SqliteRow| {
-        let subject: String = row.try_get("subject")?;
-        let reach = match row.try_get::<String, _>("scope")?.as_str() {
+    let rows = store.rows(BLOCKS, [id.as_str(), PLATFORM].map(Value::text).to_vec()).await?;
+    let part = |row: &Row| {
+        let subject: String = row.get("subject")?;
+        let reach = match row.get::<String>("scope")?.as_str() {
             "domain" => Reach::Domain(Domain::parse(&subject).map_err(|error| damaged(&error))?),
             "account" => Reach::Account,
             _ => Reach::Credential(subject),
         };
-        Ok((reach, Blocked { reason: row.try_get("reason")?, at: time(row.try_get("at_us")?) }))
+        Ok((reach, Blocked { reason: row.get("reason")?, at: time(row.get("at_us")?) }))
     };
     rows.iter().map(part).collect()
 }
 
 /// A credential by its login.
 pub(super) async fn credential(store: &Store, login: &str) -> Result<Option<Credential>, StoreError> {
-    let row = sqlx::query("SELECT * FROM account_credentials WHERE login = $1 AND kind = 'smtp'").bind(login);
-    let Some(row) = row.fetch_optional(store.readers()).await? else { return Ok(None) };
-    let account: String = row.try_get("account_id")?;
+    let Some(row) = store.row(CREDENTIAL, vec![Value::text(login)]).await? else { return Ok(None) };
+    let account: String = row.get("account_id")?;
     Ok(Some(Credential {
-        login: row.try_get("login")?,
+        login: row.get("login")?,
         account: AccountId::parse(&account).map_err(|error| damaged(&error))?,
-        hash: row.try_get("hash")?,
+        hash: row.get("hash")?,
         networks: networks(&row)?,
-        expires: row.try_get::<Option<i64>, _>("expires_at")?.map(time),
-        daily_cap: cap(row.try_get("daily_cap")?),
+        expires: row.get::<Option<i64>>("expires_at")?.map(time),
+        daily_cap: cap(row.get("daily_cap")?),
     }))
 }
 
 /// All ids, in order.
 pub(super) async fn ids(store: &Store) -> Result<Vec<AccountId>, StoreError> {
-    let rows =
-        sqlx::query("SELECT account_id FROM accounts ORDER BY account_id").fetch_all(store.readers()).await?;
-    let id =
-        |row: &SqliteRow| AccountId::parse(&row.try_get::<String, _>(0)?).map_err(|error| damaged(&error));
+    let id = |row: &Row| AccountId::parse(&row.get::<String>("account_id")?).map_err(|error| damaged(&error));
+    let rows = store.rows("SELECT account_id FROM accounts ORDER BY account_id", vec![]).await?;
     rows.iter().map(id).collect()
 }
 
 /// The mode that was set for a gate.
 pub(super) async fn gate_mode(store: &Store, gate: Gate) -> Result<Option<Mode>, StoreError> {
-    let row = sqlx::query("SELECT mode FROM gate_modes WHERE gate = $1").bind(gate.name());
-    let row = row.fetch_optional(store.readers()).await?;
-    Ok(row.map(|row| row.try_get("mode")).transpose()?.and_then(|word: String| mode(Some(&word))))
+    let row =
+        store.row("SELECT mode FROM gate_modes WHERE gate = $1", vec![Value::text(gate.name())]).await?;
+    Ok(row.map(|row| row.get("mode")).transpose()?.and_then(|word: String| mode(Some(&word))))
 }
 
 /// A number that grows with every change.
 pub(super) async fn version(store: &Store) -> Result<i64, StoreError> {
-    let row = sqlx::query("SELECT version FROM changes WHERE scope = 'accounts'");
-    let row = row.fetch_optional(store.readers()).await?;
-    Ok(row.map(|row| row.try_get("version")).transpose()?.unwrap_or(0))
+    let row = store.row("SELECT version FROM changes WHERE scope = 'accounts'", vec![]).await?;
+    row.map_or(Ok(0), |row| row.get("version"))
 }
 
 /// A login of a file that belongs to an account that the file does not move it from.
@@ -115,9 +103,9 @@ pub(super) async fn version(store: &Store) -> Result<i64, StoreError> {
 pub async fn taken_login(store: &Store, file: &AccountsFile) -> Result<Option<String>, StoreError> {
     for account in &file.accounts {
         for credential in &account.credentials {
-            let owner = sqlx::query("SELECT account_id FROM account_credentials WHERE login = $1");
-            let owner = owner.bind(&credential.login).fetch_optional(store.readers()).await?;
-            let owner: Option<String> = owner.map(|row| row.try_get(0)).transpose()?;
+            let owner = "SELECT account_id FROM account_credentials WHERE login = $1";
+            let owner = store.row(owner, vec![Value::text(&credential.login)]).await?;
+            let owner: Option<String> = owner.map(|row| row.get("account_id")).transpose()?;
             if owner.is_some_and(|owner| owner != account.id.as_str()) {
                 return Ok(Some(credential.login.clone()));
             }
@@ -165,9 +153,9 @@ async fn pruned(store: &Store, file: &AccountsFile) -> Result<Vec<Write>, StoreE
         let domains: BTreeSet<&str> = spec.domains.iter().map(|domain| domain.name.as_str()).collect();
         let logins: BTreeSet<&str> =
             spec.credentials.iter().map(|credential| credential.login.as_str()).collect();
-        for (select, delete, kept) in [(DOMAINS, DELETE_DOMAIN, domains), (LOGINS, DELETE_LOGIN, logins)] {
-            for row in sqlx::query(select).bind(id.as_str()).fetch_all(store.readers()).await? {
-                let name: String = row.try_get(0)?;
+        for (select, delete, kept) in [(NAMES, DELETE_DOMAIN, domains), (LOGINS, DELETE_LOGIN, logins)] {
+            for row in store.rows(select, vec![Value::text(id.as_str())]).await? {
+                let name: String = row.get("name")?;
                 if !kept.contains(name.as_str()) {
                     writes.push(Write::new(delete, vec![Value::text(id.as_str()), Value::text(name)]));
                 }
@@ -316,22 +304,22 @@ pub(super) fn changed() -> Write {
     )
 }
 
-fn domain(row: &SqliteRow) -> Result<OwnedDomain, StoreError> {
-    let pattern = |name: &str| match row.try_get::<Option<String>, _>(name)? {
+fn domain(row: &Row) -> Result<OwnedDomain, StoreError> {
+    let pattern = |name: &str| match row.get::<Option<String>>(name)? {
         Some(text) => Pattern::parse(&text).map(Some).map_err(|error| damaged(&error)),
         None => Ok(None),
     };
     Ok(OwnedDomain {
-        domain: Domain::parse(&row.try_get::<String, _>("domain")?).map_err(|error| damaged(&error))?,
-        subdomains: row.try_get::<i64, _>("subdomains")? != 0,
+        domain: Domain::parse(&row.get::<String>("domain")?).map_err(|error| damaged(&error))?,
+        subdomains: row.get::<i64>("subdomains")? != 0,
         from_local: pattern("from_local")?,
         from_name: pattern("from_name")?,
-        proved: row.try_get::<Option<i64>, _>("proved_at")?.is_some(),
+        proved: row.get::<Option<i64>>("proved_at")?.is_some(),
     })
 }
 
-fn networks(row: &SqliteRow) -> Result<Vec<IpNet>, StoreError> {
-    let text: String = row.try_get("networks")?;
+fn networks(row: &Row) -> Result<Vec<IpNet>, StoreError> {
+    let text: String = row.get("networks")?;
     // A list that cannot be read must not become "anywhere".
     serde_json::from_str(&text).map_err(|error| damaged(&error))
 }
@@ -361,9 +349,18 @@ fn damaged(error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Damaged(error.to_string())
 }
 
-const DOMAINS: &str = "SELECT domain FROM account_domains WHERE account_id = $1";
+const ACCOUNT: &str = "SELECT name, tier, mode, mode_set, upstream, networks, owner_email, blocked_reason, \
+     blocked_at FROM accounts WHERE account_id = $1";
+const DOMAINS: &str = "SELECT domain, subdomains, from_local, from_name, proved_at FROM account_domains \
+     WHERE account_id = $1 ORDER BY domain";
+const SPF: &str = "SELECT domain, passed_at FROM account_spf WHERE account_id = $1";
+const BLOCKS: &str = "SELECT scope, subject, reason, at_us FROM blocks WHERE account_id = $1 OR account_id = $2 \
+     ORDER BY scope, subject";
+const CREDENTIAL: &str = "SELECT login, account_id, hash, networks, expires_at, daily_cap FROM account_credentials \
+     WHERE login = $1 AND kind = 'smtp'";
+const NAMES: &str = "SELECT domain AS name FROM account_domains WHERE account_id = $1";
 const DELETE_DOMAIN: &str = "DELETE FROM account_domains WHERE account_id = $1 AND domain = $2";
-const LOGINS: &str = "SELECT login FROM account_credentials WHERE account_id = $1";
+const LOGINS: &str = "SELECT login AS name FROM account_credentials WHERE account_id = $1";
 const DELETE_LOGIN: &str = "DELETE FROM account_credentials WHERE account_id = $1 AND login = $2";
 /// What is blocked stays so, also when its account goes and comes again.
 const DELETE_ACCOUNT: [&str; 5] = [

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use countersign_core::ids::AccountId;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::clock::Clock;
@@ -30,15 +31,17 @@ impl Data {
         let dir = config.server.data_dir.clone();
         make_dir(&dir)?;
         let lock = take_lock(&dir)?;
-        let (key_file, store_file) = files(config);
-        let root = match (key_file.exists(), store_file.exists()) {
-            (true, _) => RootKey::read(&key_file)?,
-            (false, false) => RootKey::create(&key_file)?,
-            (false, true) => return Err(DataError::KeyMissing { key: key_file, store: store_file }),
+        let (root, store) = match &config.store {
+            StoreUrl::Sqlite(file) => (root_key_beside(config, file)?, Store::open(file).await?),
+            StoreUrl::Postgres(url) => {
+                let store = Store::connect(url).await?;
+                (root_key_of(config, &store).await?, store)
+            }
         };
-        let store = Store::open(&store_file).await?;
         let keys = Keys::open(&root, store.clone(), clock.function()).await?;
         keys.check().await?;
+        // From now on whoever comes with another root key is seen to.
+        keys.of(&AccountId::platform()).await?;
         Ok(Self { store, keys, dir, _lock: Some(lock) })
     }
 
@@ -47,12 +50,13 @@ impl Data {
     /// # Errors
     /// When there is no store, no key, or one of another version.
     pub async fn read(config: &Config, clock: &Clock) -> Result<Self, DataError> {
-        let (key_file, store_file) = files(config);
-        if !store_file.exists() {
-            return Err(DataError::NoStore(store_file));
+        if let StoreUrl::Sqlite(file) = &config.store
+            && !file.exists()
+        {
+            return Err(DataError::NoStore(file.clone()));
         }
-        let root = RootKey::read(&key_file)?;
-        let store = Store::open_read_only(&store_file).await?;
+        let root = RootKey::read(&key_file(config))?;
+        let store = Store::read_at(&config.store).await?;
         let keys = Keys::open(&root, store.clone(), clock.function()).await?;
         Ok(Self { store, keys, dir: config.server.data_dir.clone(), _lock: None })
     }
@@ -65,10 +69,29 @@ pub fn is_in_use(dir: &Path) -> bool {
     flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
 }
 
-fn files(config: &Config) -> (PathBuf, PathBuf) {
-    let StoreUrl::Sqlite(store) = &config.store;
+/// The root key beside a file: made together with it, never later.
+fn root_key_beside(config: &Config, store: &Path) -> Result<RootKey, DataError> {
+    let key = key_file(config);
+    match (key.exists(), store.exists()) {
+        (true, _) => Ok(RootKey::read(&key)?),
+        (false, false) => Ok(RootKey::create(&key)?),
+        (false, true) => Err(DataError::KeyMissing { key, store: store.display().to_string() }),
+    }
+}
+
+/// The root key of a database that several nodes share: made by the first of them.
+async fn root_key_of(config: &Config, store: &Store) -> Result<RootKey, DataError> {
+    let key = key_file(config);
+    match (key.exists(), Keys::are_in(store).await?) {
+        (true, _) => Ok(RootKey::read(&key)?),
+        (false, false) => Ok(RootKey::create(&key)?),
+        (false, true) => Err(DataError::KeyMissing { key, store: store.name().to_owned() }),
+    }
+}
+
+fn key_file(config: &Config) -> PathBuf {
     let key = config.server.root_key_file.clone();
-    (key.unwrap_or_else(|| config.server.data_dir.join("root.key")), store.clone())
+    key.unwrap_or_else(|| config.server.data_dir.join("root.key"))
 }
 
 fn make_dir(dir: &Path) -> Result<(), DataError> {
@@ -102,10 +125,11 @@ pub enum DataError {
     Locked(PathBuf),
     /// The key that opens the store is gone; a new one would open nothing.
     #[error(
-        "the store `{}` is there but its root key `{}` is not: put the key back (a new key would open nothing)",
-        .store.display(), .key.display()
+        "the store `{store}` is there but its root key `{}` is not: put the key back, or copy that of another node \
+         (a new key would open nothing)",
+        .key.display()
     )]
-    KeyMissing { key: PathBuf, store: PathBuf },
+    KeyMissing { key: PathBuf, store: String },
     /// There is no store to read.
     #[error("there is no store `{}`: run `countersign serve`, `try` or `apply` first, or name a configuration with --config", .0.display())]
     NoStore(PathBuf),

@@ -10,7 +10,8 @@ use super::network::parse_listen;
 use super::notes::Noted;
 use super::reader::Reader;
 use super::send::Send;
-use super::server::{Server, StoreUrl, TlsFiles};
+use super::server::{Server, TlsFiles};
+use super::store::StoreUrl;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::checked::Config;
 use super::dns::{Authoritative, Resolvers};
 use super::load::Loaded;
 use super::send::{AccountFrom, Listener, ListenerKind, ListenerTls};
-use super::server::StoreUrl;
+use super::store::StoreUrl;
 use super::upstream::Upstream;
 
 /// One sentence a line. Warnings are not repeated: every command says them.
@@ -126,6 +126,9 @@ fn dns(config: &Config) -> String {
 }
 
 fn keeping(config: &Config) -> String {
-    let StoreUrl::Sqlite(file) = &config.store;
-    format!("keeps everything in {}; what was judged stays beside its ledger entry", file.display())
+    let place = match &config.store {
+        StoreUrl::Sqlite(file) => file.display().to_string(),
+        StoreUrl::Postgres(url) => url.to_string(),
+    };
+    format!("keeps everything in {place}; what was judged stays beside its ledger entry")
 }

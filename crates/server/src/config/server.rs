@@ -1,7 +1,7 @@
-//! `[server]`, `[tls]`, `[store]`, `[policy]`, `[ledger]` and `[metrics]`: the house itself.
+//! `[server]`, `[tls]`, `[policy]`, `[ledger]` and `[metrics]`: the house itself.
 //! `checked` reads them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use countersign_core::address::EmailAddress;
 use countersign_core::ids::AccountId;
@@ -85,41 +85,6 @@ impl TlsFiles {
 
 fn alone(table: Reader<'_>, one: &str, other: &str) -> Noted {
     table.wrong_table(&format!("has `{one}` but no `{other}`: give both, or neither"))
-}
-
-/// Where everything durable is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// An SQLite file.
-    Sqlite(PathBuf),
-}
-
-impl StoreUrl {
-    pub(super) fn read(store: Reader<'_>, data_dir: &Path) -> Result<Self, Noted> {
-        let shared = store.required("shared", parse_shared);
-        let url = store.required("url", |text| parse_store(text, data_dir));
-        shared.and(url)
-    }
-}
-
-fn parse_store(text: &str, data_dir: &Path) -> Result<StoreUrl, String> {
-    match text {
-        "sqlite:" => Ok(StoreUrl::Sqlite(data_dir.join("countersign.db"))),
-        _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
-            Err("Postgres is not built yet: `sqlite:` is allowed".to_owned())
-        }
-        _ => Err("`sqlite:` is allowed, which is `countersign.db` in `data_dir`".to_owned()),
-    }
-}
-
-fn parse_shared(text: &str) -> Result<(), String> {
-    match text {
-        "memory:" => Ok(()),
-        _ if text.starts_with("redis://") || text.starts_with("rediss://") => {
-            Err("shared counters over Redis are not built yet: `memory:` is allowed".to_owned())
-        }
-        _ => Err("`memory:` is allowed".to_owned()),
-    }
 }
 
 #[cfg(test)]

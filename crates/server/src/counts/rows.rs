@@ -4,8 +4,6 @@
 use std::collections::HashSet;
 
 use countersign_core::ids::AccountId;
-use sqlx::sqlite::Sqlite;
-use sqlx::{QueryBuilder, Row};
 
 use super::{Day, Pseudonym};
 use crate::store::{Store, StoreError, Value, Write};
@@ -42,15 +40,10 @@ pub async fn strangers(
 ) -> Result<Vec<usize>, StoreError> {
     let mut seen: HashSet<Pseudonym> = HashSet::new();
     for some in people.chunks(AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT who FROM known_recipients WHERE account_id = ");
-        query.push_bind(account.as_str()).push(" AND who IN (");
-        let mut values = query.separated(", ");
-        some.iter().for_each(|who| {
-            values.push_bind(who.to_vec());
-        });
-        query.push(")");
-        for row in query.build().fetch_all(store.readers()).await? {
-            let who: Vec<u8> = row.try_get("who")?;
+        let known = "SELECT who FROM known_recipients WHERE account_id = $1 AND who IN";
+        let some = some.iter().map(|who| Value::blob(who.to_vec())).collect();
+        for row in store.rows_in(known, vec![Value::text(account.as_str())], some).await? {
+            let who: Vec<u8> = row.get("who")?;
             seen.extend(Pseudonym::try_from(who));
         }
     }
@@ -58,9 +51,9 @@ pub async fn strangers(
 }
 
 async fn count(store: &Store, account: &AccountId, what: &str, day: Day) -> Result<u64, StoreError> {
-    let row = sqlx::query("SELECT n FROM day_counts WHERE account_id = $1 AND day = $2 AND what = $3");
-    let row = row.bind(account.as_str()).bind(day.0).bind(what).fetch_optional(store.readers()).await?;
-    let n: i64 = row.map(|row| row.try_get("n")).transpose()?.unwrap_or(0);
+    let count = "SELECT n FROM day_counts WHERE account_id = $1 AND day = $2 AND what = $3";
+    let of = vec![Value::text(account.as_str()), Value::int(day.0), Value::text(what)];
+    let n: i64 = store.row(count, of).await?.map_or(Ok(0), |row| row.get("n"))?;
     Ok(u64::try_from(n).unwrap_or(0))
 }
 
@@ -129,8 +122,8 @@ pub fn count_recipients(account: &AccountId, people: &[Pseudonym], day: Day, cap
 /// # Errors
 /// When the store cannot be read.
 pub async fn has_before(store: &Store, day: Day) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT 1 FROM day_counts WHERE day < $1 LIMIT 1").bind(day.0 - KEPT);
-    Ok(row.fetch_optional(store.readers()).await?.is_some())
+    let any = "SELECT day FROM day_counts WHERE day < $1 LIMIT 1";
+    Ok(store.row(any, vec![Value::int(day.0 - KEPT)]).await?.is_some())
 }
 
 /// Forgets counts of days before this one.

@@ -5,12 +5,10 @@ use countersign_core::policy::{How, Ruling};
 use countersign_core::request::Envelope;
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::held::{Held, State, Which};
 use crate::store::jobs;
-use crate::store::{Ledger, Store, StoreError, Value, Write};
+use crate::store::{Ledger, Row, Store, StoreError, Value, Write};
 
 /// The rows of mail that is to be held: durable in the same transaction as its leaf. One is the job that
 /// ends the custody.
@@ -115,16 +113,10 @@ pub async fn list(store: &Store, which: Which, limit: u32) -> Result<Vec<Held>, 
         Which::Releasing => (State::Releasing.word(), State::Releasing.word()),
         Which::All => ("", ""),
     };
-    let rows = sqlx::query(
-        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us FROM held \
-         WHERE $1 = '' OR state IN ($1, $2) ORDER BY at_us DESC LIMIT $3",
-    )
-    .bind(one)
-    .bind(other)
-    .bind(i64::from(limit))
-    .fetch_all(store.readers())
-    .await?;
-    rows.iter().map(held).collect()
+    let latest = "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us FROM held \
+         WHERE $1 = '' OR state IN ($1, $2) ORDER BY at_us DESC LIMIT $3";
+    let values = vec![Value::text(one), Value::text(other), Value::int(i64::from(limit))];
+    store.rows(latest, values).await?.iter().map(held).collect()
 }
 
 /// How many are held now, also while they are being released.
@@ -133,8 +125,7 @@ pub async fn list(store: &Store, which: Which, limit: u32) -> Result<Vec<Held>, 
 /// When the store cannot be read.
 pub async fn count(store: &Store) -> Result<u32, StoreError> {
     let open = "SELECT COUNT(*) AS n FROM held WHERE state IN ('held', 'releasing')";
-    let row = sqlx::query(open).fetch_one(store.readers()).await?;
-    let count: i64 = row.try_get("n")?;
+    let count: i64 = store.row(open, vec![]).await?.map_or(Ok(0), |row| row.get("n"))?;
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
@@ -158,21 +149,16 @@ pub async fn reconcile(store: &Store, ledger: &Ledger) -> Result<(), StoreError>
 /// # Errors
 /// When the store cannot be read.
 pub async fn load(store: &Store, reference: Ref) -> Result<Option<(Held, Option<Vec<u8>>)>, StoreError> {
-    let row = sqlx::query(
-        "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us, sealed \
-         FROM held WHERE ref = $1",
-    )
-    .bind(reference.as_str())
-    .fetch_optional(store.readers())
-    .await?;
-    row.map(|row| Ok((held(&row)?, row.try_get("sealed")?))).transpose()
+    let by_ref = "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us, sealed \
+         FROM held WHERE ref = $1";
+    let row = store.row(by_ref, vec![Value::text(reference.as_str())]).await?;
+    row.map(|row| Ok((held(&row)?, row.get("sealed")?))).transpose()
 }
 
-fn held(row: &SqliteRow) -> Result<Held, StoreError> {
-    let text = |name: &str| row.try_get::<String, _>(name);
-    let time = |name: &str| {
-        row.try_get::<i64, _>(name).map(|us| Timestamp::from_microsecond(us).unwrap_or_default())
-    };
+fn held(row: &Row) -> Result<Held, StoreError> {
+    let text = |name: &str| row.get::<String>(name);
+    let time =
+        |name: &str| row.get::<i64>(name).map(|us| Timestamp::from_microsecond(us).unwrap_or_default());
     Ok(Held {
         reference: Ref::parse(&text("ref")?).map_err(|e| StoreError::Damaged(e.to_string()))?,
         gate: text("gate")?,
@@ -180,12 +166,12 @@ fn held(row: &SqliteRow) -> Result<Held, StoreError> {
         how: How::Custody.word().to_owned(),
         state: State::parse(&text("state")?),
         mail_from: text("mail_from")?,
-        rcpts: row.try_get("recipients")?,
-        size: row.try_get("size")?,
+        rcpts: row.get("recipients")?,
+        size: row.get("size")?,
         at: time("at_us")?,
         until: time("until_us")?,
         reasons: serde_json::from_str(&text("reasons")?).unwrap_or_default(),
-        in_doubt: row.try_get::<i64, _>("in_doubt")? != 0,
+        in_doubt: row.get::<i64>("in_doubt")? != 0,
     })
 }
 

@@ -1,308 +1,272 @@
-//! The database: one file, one connection that writes, a few that read.
-//! Boot opens it; commands that need no server open it read-only.
+//! The database: an SQLite file with one connection that writes and a few that read, or Postgres.
+//! Boot opens it; commands that need no server open it read-only. Every statement is the same text on both.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod postgres;
+mod sqlite;
+
+use std::path::Path;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use sqlx::pool::PoolConnectionMetadata;
-use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::postgres::{PgPool, PgRow, Postgres};
+use sqlx::sqlite::{Sqlite, SqlitePool};
+use sqlx::{Executor, SqlSafeStr};
 
-use super::migrations;
+use super::row::{Inner, Row};
+use super::transaction::{Kind, Session, Transaction};
+use super::{StoreError, Value, write};
+use crate::config::{PostgresUrl, StoreUrl};
 
 /// The open database. Cloning shares it.
 #[derive(Debug, Clone)]
 pub struct Store {
-    path: Arc<Path>,
-    readers: SqlitePool,
-    writer: Option<SqlitePool>,
+    /// The file, or the address without its password: for errors.
+    name: String,
+    engine: Engine,
+    writable: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Sqlite { readers: SqlitePool, writer: Option<SqlitePool> },
+    Postgres { readers: PgPool, writers: PgPool },
 }
 
 impl Store {
+    /// Opens the store that the configuration names, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When it cannot be made or reached, or is of a later version.
+    pub async fn open_at(url: &StoreUrl) -> Result<Self, StoreError> {
+        match url {
+            StoreUrl::Sqlite(path) => Self::open(path).await,
+            StoreUrl::Postgres(url) => Self::connect(url).await,
+        }
+    }
+
+    /// Opens the store that the configuration names for reading only.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be reached, or is of another version.
+    pub async fn read_at(url: &StoreUrl) -> Result<Self, StoreError> {
+        match url {
+            StoreUrl::Sqlite(path) => Self::open_read_only(path).await,
+            StoreUrl::Postgres(url) => Self::connect_read_only(url).await,
+        }
+    }
+
     /// Opens the file, makes it (mode 0600) when it is not there, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened, or is of a later version.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        create(path).map_err(|cause| StoreError::Create { path: path.to_owned(), cause })?;
-        let failed = |cause| StoreError::Open { path: path.to_owned(), cause };
-        // 13-crates: one writer and BEGIN IMMEDIATE, so no lock is ever upgraded.
-        let options = options(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", "16000")
-            .pragma("cache_size", "-65536");
-        let writer = pool(1).before_acquire(unentangled).connect_with(options).await.map_err(failed)?;
-        let migrated = migrations::sqlite().run(&writer).await;
-        migrated.map_err(|cause| StoreError::Migrate { path: path.to_owned(), cause: cause.to_string() })?;
-        let readers = readers(path).await.map_err(failed)?;
-        Ok(Self { path: path.into(), readers, writer: Some(writer) })
+        let (readers, writer) = sqlite::open(path).await?;
+        let engine = Engine::Sqlite { readers, writer: Some(writer) };
+        Ok(Self { name: path.display().to_string(), engine, writable: true })
     }
 
     /// Opens the file for reading only: nothing is created or brought up to date.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another version.
     pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        if !path.exists() {
-            return Err(StoreError::Missing { path: path.to_owned() });
-        }
-        let failed = |cause| StoreError::Open { path: path.to_owned(), cause };
-        let readers = readers(path).await.map_err(failed)?;
-        let newest: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
-            .fetch_one(&readers)
-            .await
-            .map_err(failed)?;
-        match newest.unwrap_or(0) == migrations::newest() {
-            true => Ok(Self { path: path.into(), readers, writer: None }),
-            false => Err(StoreError::Version { path: path.to_owned(), found: newest.unwrap_or(0) }),
+        let engine = Engine::Sqlite { readers: sqlite::open_read_only(path).await?, writer: None };
+        let store = Self { name: path.display().to_string(), engine, writable: false };
+        store.known_version().await
+    }
+
+    /// Connects to Postgres and brings the tables up to date.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or is of a later version.
+    pub async fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let (readers, writers) = postgres::open(url).await?;
+        let engine = Engine::Postgres { readers, writers };
+        Ok(Self { name: url.to_string(), engine, writable: true })
+    }
+
+    /// Connects to Postgres for reading only.
+    ///
+    /// # Errors
+    /// When it cannot be reached, has no tables of ours, or those of another version.
+    pub async fn connect_read_only(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let pool = postgres::open_read_only(url).await?;
+        let engine = Engine::Postgres { readers: pool.clone(), writers: pool };
+        let store = Self { name: url.to_string(), engine, writable: false };
+        store.known_version().await
+    }
+
+    async fn known_version(self) -> Result<Self, StoreError> {
+        const NEWEST: &str = "SELECT MAX(version) AS version FROM _sqlx_migrations";
+        let found = match self.row(NEWEST, vec![]).await {
+            Ok(row) => row.map(|row| row.get::<Option<i64>>("version")).transpose()?.flatten().unwrap_or(0),
+            Err(error) if error.is_its_own() => match self.engine {
+                Engine::Sqlite { .. } => return Err(sqlite::unreadable(&self.name, &error)),
+                Engine::Postgres { .. } => return Err(StoreError::Missing { store: self.name.clone() }),
+            },
+            Err(error) => return Err(sqlite::unreadable(&self.name, &error)),
+        };
+        match found == super::migrations::newest() {
+            true => Ok(self),
+            false => Err(StoreError::Version { store: self.name.clone(), found }),
         }
     }
 
-    /// The connections to read with.
+    /// Every row of an answer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn rows(
+        &self,
+        statement: impl SqlSafeStr + Send,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let statement = statement.into_sql_str();
+        let readers = match &self.engine {
+            Engine::Sqlite { readers, .. } => return rows_of_sqlite(readers, statement, &values).await,
+            Engine::Postgres { readers, .. } => readers,
+        };
+        loop {
+            let mut session = Session::on(postgres::acquire(readers).await?);
+            match rows_of_postgres(session.connection()?, statement.clone(), &values).await {
+                // The server was started anew since: connections that waited in the pool are of the old one.
+                Err(error) if error.is_broken_connection() => drop(session),
+                done => {
+                    session.end();
+                    return done;
+                }
+            }
+        }
+    }
+
+    /// The first row of an answer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn row(
+        &self,
+        statement: impl SqlSafeStr + Send,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(statement, values).await?.into_iter().next())
+    }
+
+    /// Every row of an answer whose statement ends with `IN`: one of these values, which come after the others.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn rows_in(
+        &self,
+        statement: &'static str,
+        mut values: Vec<Value>,
+        among: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let places: Vec<String> = (1..=among.len()).map(|n| format!("${}", values.len() + n)).collect();
+        values.extend(among);
+        // Nothing but numbers is put into the text.
+        let statement = sqlx::AssertSqlSafe(format!("{statement} ({})", places.join(", ")));
+        self.rows(statement, values).await
+    }
+
+    /// Begins a transaction that may write. In SQLite there is one at a time; the committer wants it back soon.
+    ///
+    /// # Errors
+    /// When the store was opened for reading only, or cannot be reached.
+    pub async fn begin(&self) -> Result<Transaction, StoreError> {
+        if !self.writable {
+            return Err(StoreError::ReadOnly { store: self.name.clone() });
+        }
+        match &self.engine {
+            Engine::Sqlite { writer: Some(writer), .. } => {
+                Ok(Transaction(Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)))
+            }
+            Engine::Sqlite { writer: None, .. } => Err(StoreError::ReadOnly { store: self.name.clone() }),
+            Engine::Postgres { writers, .. } => begin_postgres(writers, "BEGIN").await,
+        }
+    }
+
+    /// Begins to read a state that does not change meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn snapshot(&self) -> Result<Transaction, StoreError> {
+        match &self.engine {
+            Engine::Sqlite { readers, .. } => Ok(Transaction(Kind::Sqlite(readers.begin().await?))),
+            Engine::Postgres { readers, .. } => {
+                begin_postgres(readers, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+            }
+        }
+    }
+
+    /// Whether other processes may write too.
     #[must_use]
-    pub fn readers(&self) -> &SqlitePool {
-        &self.readers
+    pub fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres { .. })
     }
 
-    /// Begins a transaction that may write. There is one at a time; the committer wants it back soon.
-    pub async fn begin(&self) -> Result<sqlx::Transaction<'static, Sqlite>, StoreError> {
-        match &self.writer {
-            Some(writer) => Ok(writer.begin_with("BEGIN IMMEDIATE").await?),
-            None => Err(StoreError::ReadOnly { path: self.path.to_path_buf() }),
-        }
-    }
-
-    /// Where the file is.
+    /// What errors call it.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Closes every connection, after what they are doing.
     pub async fn close(&self) {
-        self.readers.close().await;
-        if let Some(writer) = &self.writer {
-            writer.close().await;
+        match &self.engine {
+            Engine::Sqlite { readers, writer } => {
+                readers.close().await;
+                if let Some(writer) = writer {
+                    writer.close().await;
+                }
+            }
+            Engine::Postgres { readers, writers } => {
+                let both = async { tokio::join!(readers.close(), writers.close()) };
+                // One that hangs is left to itself.
+                let _closed = tokio::time::timeout(PATIENCE, both).await;
+            }
         }
     }
 }
 
-/// SQLite would make the file readable by everybody; the files beside it inherit its mode.
-fn create(path: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => File::open(parent)?.sync_all(),
-            None => File::open(".")?.sync_all(),
-        },
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+async fn begin_postgres(pool: &PgPool, begin: &'static str) -> Result<Transaction, StoreError> {
+    loop {
+        let mut session = Session::on(postgres::acquire(pool).await?);
+        match session.say(begin).await {
+            Ok(()) => return Ok(Transaction(Kind::Postgres(session))),
+            // Nothing has begun, so nothing is lost: the next connection is tried.
+            Err(error) if error.is_broken_connection() => drop(session),
+            Err(error) => return Err(error),
+        }
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
-        .disable_statement_logging()
+pub(super) async fn rows_of_sqlite<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    statement: impl SqlSafeStr + Send,
+    values: &[Value],
+) -> Result<Vec<Row>, StoreError> {
+    let rows = write::sqlite(statement, values).fetch_all(executor).await?;
+    Ok(rows.into_iter().map(|row| Row(Inner::Sqlite(row))).collect())
 }
 
-/// After a failed COMMIT SQLite may have ended the transaction or not, and the driver counts on that it has
-/// not. Such a connection is closed, and the next one reads from the disk what is there.
-fn unentangled(
-    connection: &mut SqliteConnection,
-    _: PoolConnectionMetadata,
-) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
-    let clean = !connection.is_in_transaction();
-    Box::pin(async move { Ok(clean) })
+pub(super) async fn rows_of_postgres<'e>(
+    executor: impl Executor<'e, Database = Postgres>,
+    statement: impl SqlSafeStr + Send,
+    values: &[Value],
+) -> Result<Vec<Row>, StoreError> {
+    let rows: Vec<PgRow> = answer(write::postgres(statement, values).fetch_all(executor)).await?;
+    Ok(rows.into_iter().map(|row| Row(Inner::Postgres(row))).collect())
 }
 
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(Duration::from_secs(10))
-}
-
-async fn readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    pool(READERS).connect_with(options(path).read_only(true)).await
-}
-
-impl StoreError {
-    /// Whether there is no room on the disk.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        const FULL: i32 = 13;
-        let Self::Statement(error) = self else { return false };
-        let code = error.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
-        // The low octet of an extended result code is the primary one.
-        code.is_some_and(|code| code & 0xff == FULL)
+/// Waits for an answer over the network, but not for ever.
+pub(super) async fn answer<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(StoreError::Silent(PATIENCE.as_secs())),
     }
 }
 
-/// Why the store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The file cannot be made.
-    #[error("the store `{}` cannot be created: {cause}", .path.display())]
-    Create {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// A row cannot be what was written.
-    #[error("a row of the store is damaged: {0}")]
-    Damaged(String),
-    /// The file is there and cannot be opened.
-    #[error("the store `{}` cannot be opened: {cause}", .path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: sqlx::Error,
-    },
-    /// Its tables cannot be brought up to date.
-    #[error("the tables of the store `{}` cannot be brought up to date: {cause}", .path.display())]
-    Migrate {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: String,
-    },
-    /// There is none.
-    #[error("there is no store at `{}` (`countersign init` makes one)", .path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It was written by another version.
-    #[error(
-        "the store `{}` has tables of version {found}, this program knows version {} (start the server of this version once)",
-        .path.display(), migrations::newest()
-    )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The number of its newest migration.
-        found: i64,
-    },
-    /// It was opened read-only.
-    #[error("the store `{}` was opened for reading only", .path.display())]
-    ReadOnly {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The ledger in it does not add up.
-    #[error("the ledger does not add up: {0} (`countersign ledger verify` says where)")]
-    Ledger(String),
-    /// A statement failed.
-    #[error("the store failed: {0}")]
-    Statement(#[from] sqlx::Error),
-}
-
-const READERS: u32 = 4;
+/// A client hears 451 within 5 seconds when the store is cut off.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    async fn pragma(pool: &SqlitePool, name: &'static str) -> String {
-        let row = sqlx::query(name).fetch_one(pool).await.unwrap();
-        use sqlx::Row;
-        row.try_get::<String, _>(0).unwrap_or_else(|_| row.get::<i64, _>(0).to_string())
-    }
-
-    #[tokio::test]
-    async fn the_file_and_those_beside_it_are_ours_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("countersign.db");
-        let _store = Store::open(&path).await.unwrap();
-        let files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap).collect();
-        assert!(files.len() >= 2, "the file and its log");
-        for file in files {
-            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_commit_is_durable_when_it_returns() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
-        let writer = store.writer.as_ref().unwrap();
-        assert_eq!(pragma(writer, "PRAGMA journal_mode").await, "wal");
-        assert_eq!(pragma(writer, "PRAGMA synchronous").await, "2");
-        assert_eq!(pragma(writer, "PRAGMA foreign_keys").await, "1");
-    }
-
-    #[tokio::test]
-    async fn readers_cannot_write() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
-        assert!(sqlx::query("DELETE FROM leaves").execute(store.readers()).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_store_is_opened_again_and_read_without_a_server() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("countersign.db");
-        Store::open(&path).await.unwrap().close().await;
-        let store = Store::open_read_only(&path).await.unwrap();
-        assert!(matches!(store.begin().await, Err(StoreError::ReadOnly { .. })));
-        Store::open(&path).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn what_a_killed_server_left_is_read_without_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("countersign.db");
-        let store = Store::open(&path).await.unwrap();
-        let mut transaction = store.begin().await.unwrap();
-        let chain = "INSERT INTO chains VALUES ('acme', 7, zeroblob(32))";
-        sqlx::query(chain).execute(&mut *transaction).await.unwrap();
-        transaction.commit().await.unwrap();
-        // What a kill leaves: the file and its log, not merged.
-        let left = tempfile::tempdir().unwrap();
-        for name in ["countersign.db", "countersign.db-wal"] {
-            std::fs::copy(dir.path().join(name), left.path().join(name)).unwrap();
-        }
-        let store = Store::open_read_only(&left.path().join("countersign.db")).await.unwrap();
-        let seq: i64 = sqlx::query_scalar("SELECT seq FROM chains").fetch_one(store.readers()).await.unwrap();
-        assert_eq!(seq, 7);
-    }
-
-    #[tokio::test]
-    async fn errors_name_the_file_and_the_cause() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("not").join("there.db");
-        let error = Store::open(&path).await.unwrap_err().to_string();
-        assert!(error.contains("there.db") && error.contains("No such file"), "{error}");
-        let error = Store::open_read_only(&path).await.unwrap_err().to_string();
-        assert!(error.contains("there.db") && error.contains("init"), "{error}");
-        let junk = dir.path().join("junk.db");
-        std::fs::write(
-            &junk,
-            "this is no database at all, but long enough to be looked at as if it were one",
-        )
-        .unwrap();
-        let error = Store::open(&junk).await.unwrap_err().to_string();
-        assert!(error.contains("junk.db") && error.contains("not a database"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_store_of_another_version_is_not_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("countersign.db");
-        let store = Store::open(&path).await.unwrap();
-        let later = "INSERT INTO _sqlx_migrations VALUES (9999, 'later', 0, 1, x'00', 0)";
-        sqlx::query(later).execute(store.writer.as_ref().unwrap()).await.unwrap();
-        store.close().await;
-        assert!(matches!(Store::open_read_only(&path).await, Err(StoreError::Version { found: 9999, .. })));
-    }
-}
+mod tests;

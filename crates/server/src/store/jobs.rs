@@ -3,11 +3,9 @@
 
 use countersign_core::ids::AccountId;
 use jiff::{SignedDuration, Timestamp};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::lease::{Lease, later};
-use crate::store::{Store, StoreError, Value, Write};
+use crate::store::{Row, Store, StoreError, Value, Write};
 
 /// A job that somebody works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,20 +82,9 @@ pub async fn due(store: &Store, by: &str, now: Timestamp, limit: u32) -> Result<
     }
     let lease = Lease::of(by, later(now, LEASE));
     let mut transaction = store.begin().await?;
-    // The condition stands twice: a node that waited for the row looks again at the outer one.
-    let rows = sqlx::query(
-        "UPDATE jobs SET lease_us = $2, due_us = $2, lease_by = $3, attempts = attempts + 1 \
-         WHERE due_us <= $1 AND (account_id, id) IN \
-         (SELECT account_id, id FROM jobs WHERE due_us <= $1 ORDER BY due_us LIMIT $4) \
-         RETURNING account_id, id, kind, object, attempts",
-    );
-    let rows = rows
-        .bind(now.as_microsecond())
-        .bind(lease.until.as_microsecond())
-        .bind(by)
-        .bind(i64::from(limit))
-        .fetch_all(&mut *transaction)
-        .await?;
+    let values =
+        vec![Value::time(now), Value::time(lease.until), Value::text(by), Value::int(i64::from(limit))];
+    let rows = transaction.rows(TAKE, values).await?;
     transaction.commit().await?;
     rows.iter().map(|row| job(row, &lease)).collect()
 }
@@ -129,8 +116,8 @@ pub async fn failed(store: &Store, job: &Job, error: &str, again: Timestamp) -> 
 /// # Errors
 /// When the store cannot be read.
 pub async fn next(store: &Store) -> Result<Option<Timestamp>, StoreError> {
-    let row = sqlx::query("SELECT MIN(due_us) AS next FROM jobs").fetch_one(store.readers()).await?;
-    let next: Option<i64> = row.try_get("next")?;
+    let row = store.row("SELECT MIN(due_us) AS next FROM jobs", vec![]).await?;
+    let next: Option<i64> = row.map(|row| row.get("next")).transpose()?.flatten();
     Ok(next.map(|us| Timestamp::from_microsecond(us).unwrap_or_default()))
 }
 
@@ -140,8 +127,10 @@ pub async fn next(store: &Store) -> Result<Option<Timestamp>, StoreError> {
 /// When the store cannot be read.
 pub async fn backlog(store: &Store) -> Result<Backlog, StoreError> {
     let counts = "SELECT COUNT(*) AS waiting, COUNT(last_error) AS failing FROM jobs";
-    let row = sqlx::query(counts).fetch_one(store.readers()).await?;
-    let count = |name: &str| row.try_get::<i64, _>(name).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let row = store.row(counts, vec![]).await?;
+    let count = |name: &str| {
+        row.as_ref().map_or(Ok(0), |row| row.get::<i64>(name)).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+    };
     Ok(Backlog { waiting: count("waiting")?, failing: count("failing")? })
 }
 
@@ -168,17 +157,23 @@ impl Job {
     }
 }
 
-fn job(row: &SqliteRow, lease: &Lease) -> Result<Job, StoreError> {
-    let account: String = row.try_get("account_id")?;
+fn job(row: &Row, lease: &Lease) -> Result<Job, StoreError> {
+    let account: String = row.get("account_id")?;
     Ok(Job {
         account: AccountId::parse(&account).map_err(|error| StoreError::Damaged(error.to_string()))?,
-        id: row.try_get("id")?,
-        kind: row.try_get("kind")?,
-        object: row.try_get("object")?,
-        attempts: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
+        id: row.get("id")?,
+        kind: row.get("kind")?,
+        object: row.get("object")?,
+        attempts: u32::try_from(row.get::<i64>("attempts")?).unwrap_or(u32::MAX),
         lease: lease.clone(),
     })
 }
+
+/// The condition stands twice: a node that waited for the row looks again at the outer one.
+const TAKE: &str = "UPDATE jobs SET lease_us = $2, due_us = $2, lease_by = $3, attempts = attempts + 1 \
+     WHERE due_us <= $1 AND (account_id, id) IN \
+     (SELECT account_id, id FROM jobs WHERE due_us <= $1 ORDER BY due_us LIMIT $4) \
+     RETURNING account_id, id, kind, object, attempts";
 
 fn id(kind: &str, object: &str) -> String {
     format!("{kind}:{object}")

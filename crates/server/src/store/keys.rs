@@ -8,12 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use countersign_core::ids::AccountId;
 use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use zeroize::Zeroizing;
 
 use crate::seal::{Cipher, RootKey, SealError};
-use crate::store::{Store, StoreError};
+use crate::store::{Row, Store, StoreError, Value, Write};
 
 /// Every key of the server. Cloning shares it.
 #[derive(Clone)]
@@ -63,11 +61,19 @@ impl Keys {
             secrets: hmac::Key::new(HMAC_SHA256, root.derive("secret")?.as_slice()),
             cache: RwLock::default(),
         }));
-        let row = sqlx::query(ANY).fetch_optional(keys.0.store.readers()).await;
-        if let Some(row) = row.map_err(|cause| unavailable("", &StoreError::from(cause)))? {
+        let row = keys.0.store.row(ANY, vec![]).await;
+        if let Some(row) = row.map_err(|cause| unavailable("", &cause))? {
             keys.unwrap_row(&name(&row)?, &row)?;
         }
         Ok(keys)
+    }
+
+    /// Whether a store has keys already, so that it has a root key somewhere.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn are_in(store: &Store) -> Result<bool, StoreError> {
+        Ok(store.row(ANY, vec![]).await?.is_some())
     }
 
     /// The key of an account, made on first use.
@@ -100,9 +106,9 @@ impl Keys {
         if newest.as_ref().is_some_and(|key| key.id == *id) {
             return Ok(newest);
         }
-        let row = sqlx::query(BY_ID).bind(account.as_str()).bind(id.as_slice());
-        let row = row.fetch_optional(self.0.store.readers()).await;
-        let row = row.map_err(|cause| unavailable(account.as_str(), &cause.into()))?;
+        let row =
+            self.0.store.row(BY_ID, vec![Value::text(account.as_str()), Value::blob(id.to_vec())]).await;
+        let row = row.map_err(|cause| unavailable(account.as_str(), &cause))?;
         row.map(|row| self.unwrap_row(account.as_str(), &row).map(Arc::new)).transpose()
     }
 
@@ -110,11 +116,10 @@ impl Keys {
     pub async fn check(&self) -> Result<(), SealError> {
         let mut last = (String::new(), 0_i64);
         loop {
-            let page = sqlx::query(AFTER).bind(last.0.clone()).bind(last.1);
-            let rows = page.fetch_all(self.0.store.readers()).await;
-            let rows = rows.map_err(|cause| unavailable("", &StoreError::from(cause)))?;
+            let rows = self.0.store.rows(AFTER, vec![Value::text(&last.0), Value::Int(last.1)]).await;
+            let rows = rows.map_err(|cause| unavailable("", &cause))?;
             for row in &rows {
-                last = (name(row)?, row.try_get("generation").map_err(|_| SealError::Broken)?);
+                last = (name(row)?, row.get("generation").map_err(|_| SealError::Broken)?);
                 self.unwrap_row(&last.0, row)?;
             }
             if rows.is_empty() {
@@ -137,8 +142,8 @@ impl Keys {
     }
 
     async fn read(&self, account: &AccountId) -> Result<Option<AccountKey>, SealError> {
-        let row = sqlx::query(NEWEST).bind(account.as_str()).fetch_optional(self.0.store.readers()).await;
-        let row = row.map_err(|cause| unavailable(account.as_str(), &cause.into()))?;
+        let row = self.0.store.row(NEWEST, vec![Value::text(account.as_str())]).await;
+        let row = row.map_err(|cause| unavailable(account.as_str(), &cause))?;
         row.map(|row| self.unwrap_row(account.as_str(), &row)).transpose()
     }
 
@@ -149,22 +154,22 @@ impl Keys {
         aws_lc_rs::rand::fill(&mut id).map_err(|_| SealError::Random)?;
         let created_at = (self.0.clock)().as_microsecond();
         let wrapped = self.0.wrap.seal(&wrap_aad(account.as_str(), &id, created_at), key.as_slice())?;
-        let insert =
-            sqlx::query(INSERT).bind(account.as_str()).bind(id.to_vec()).bind(wrapped).bind(created_at);
-        let done = async {
-            let mut transaction = self.0.store.begin().await?;
-            insert.execute(&mut *transaction).await?;
-            Ok(transaction.commit().await?)
-        };
-        done.await.map_err(|cause: StoreError| unavailable(account.as_str(), &cause))
+        let values = vec![
+            Value::text(account.as_str()),
+            Value::blob(id.to_vec()),
+            Value::Blob(wrapped),
+            Value::Int(created_at),
+        ];
+        let done = self.0.store.change(&[Write::new(INSERT, values)]).await;
+        done.map_err(|cause| unavailable(account.as_str(), &cause))
     }
 
-    fn unwrap_row(&self, account: &str, row: &SqliteRow) -> Result<AccountKey, SealError> {
+    fn unwrap_row(&self, account: &str, row: &Row) -> Result<AccountKey, SealError> {
         let wrong = || SealError::Root { account: account.to_owned() };
-        let id: Vec<u8> = row.try_get("key_id").map_err(|_| wrong())?;
+        let id: Vec<u8> = row.get("key_id").map_err(|_| wrong())?;
         let id: [u8; 16] = id.try_into().map_err(|_| wrong())?;
-        let wrapped: Vec<u8> = row.try_get("wrapped").map_err(|_| wrong())?;
-        let created_at: i64 = row.try_get("created_at").map_err(|_| wrong())?;
+        let wrapped: Vec<u8> = row.get("wrapped").map_err(|_| wrong())?;
+        let created_at: i64 = row.get("created_at").map_err(|_| wrong())?;
         let opened = self.0.wrap.open(&wrap_aad(account, &id, created_at), &wrapped);
         let key = Zeroizing::new(opened.map_err(|_| wrong())?);
         let key: &[u8; 32] = key.as_slice().try_into().map_err(|_| wrong())?;
@@ -187,8 +192,8 @@ impl Keys {
     }
 }
 
-fn name(row: &SqliteRow) -> Result<String, SealError> {
-    row.try_get("account_id").map_err(|_| SealError::Broken)
+fn name(row: &Row) -> Result<String, SealError> {
+    row.get("account_id").map_err(|_| SealError::Broken)
 }
 
 fn keyed(key: &hmac::Key, label: &str, bytes: &[u8]) -> [u8; 32] {
@@ -296,12 +301,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let keys = keys(&dir.path().join("countersign.db"), 7).await.unwrap();
         keys.of(&account("acme")).await.unwrap();
-        let mut transaction = keys.0.store.begin().await.unwrap();
-        sqlx::query("UPDATE account_keys SET account_id = 'globex'")
-            .execute(&mut *transaction)
-            .await
-            .unwrap();
-        transaction.commit().await.unwrap();
+        let moved = Write::new("UPDATE account_keys SET account_id = 'globex'", vec![]);
+        keys.0.store.change(&[moved]).await.unwrap();
         assert!(matches!(keys.of(&account("globex")).await, Err(SealError::Root { .. })));
         assert!(keys.check().await.is_err());
     }

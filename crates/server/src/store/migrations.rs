@@ -1,40 +1,78 @@
-//! The migrations: every table of the store, in the order in which they came.
-//! `Store::open` runs what is missing.
+//! The migrations: every table of the store, in the order in which they came, once for each database.
+//! `Store::open` runs what is missing. A test holds the tables of the two against each other.
 
 use std::borrow::Cow;
 
 use sqlx::SqlSafeStr;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
-/// Number, name, text. A room that needs tables adds a line; what has been released is never changed.
-const SQLITE: &[(i64, &str, &str)] = &[
-    (1, "ledger", include_str!("../../../../migrations/sqlite/0001_ledger.sql")),
-    (2, "accounts", include_str!("../../../../migrations/sqlite/0002_accounts.sql")),
-    (3, "custody", include_str!("../../../../migrations/sqlite/0003_custody.sql")),
-    (4, "transit", include_str!("../../../../migrations/sqlite/0004_transit.sql")),
-    (5, "clock", include_str!("../../../../migrations/sqlite/0005_clock.sql")),
-    (6, "counts", include_str!("../../../../migrations/sqlite/0006_counts.sql")),
+/// Number, name, and the texts for SQLite and for Postgres.
+struct Step(i64, &'static str, &'static str, &'static str);
+
+macro_rules! step {
+    ($number:literal, $name:literal, $file:literal) => {
+        Step(
+            $number,
+            $name,
+            include_str!(concat!("../../../../migrations/sqlite/", $file)),
+            include_str!(concat!("../../../../migrations/postgres/", $file)),
+        )
+    };
+}
+
+/// A room that needs tables adds a line; what has been released is never changed.
+const STEPS: &[Step] = &[
+    step!(1, "ledger", "0001_ledger.sql"),
+    step!(2, "accounts", "0002_accounts.sql"),
+    step!(3, "custody", "0003_custody.sql"),
+    step!(4, "transit", "0004_transit.sql"),
+    step!(5, "clock", "0005_clock.sql"),
+    step!(6, "counts", "0006_counts.sql"),
 ];
 
 pub(super) fn sqlite() -> Migrator {
-    let migration = |&(number, name, text): &(i64, &'static str, &'static str)| {
-        Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, text.into_sql_str(), false)
+    migrator(|step| step.2)
+}
+
+/// Without the lock of the whole database that the driver would take: clusters have none.
+pub(super) fn postgres() -> Migrator {
+    let mut migrator = migrator(|step| step.3);
+    migrator.set_locking(false);
+    migrator
+}
+
+fn migrator(text: impl Fn(&Step) -> &'static str) -> Migrator {
+    let migration = |step: &Step| {
+        let text = text(step).into_sql_str();
+        Migration::new(step.0, Cow::Borrowed(step.1), MigrationType::Simple, text, false)
     };
-    Migrator::with_migrations(SQLITE.iter().map(migration).collect())
+    Migrator::with_migrations(STEPS.iter().map(migration).collect())
 }
 
 /// The number of the newest migration that this program knows.
 pub(super) fn newest() -> i64 {
-    SQLITE.iter().map(|(number, _, _)| *number).max().unwrap_or(0)
+    STEPS.iter().map(|step| step.0).max().unwrap_or(0)
+}
+
+/// Why tables are not brought up to date, and what helps.
+pub(super) fn why(error: &MigrateError) -> String {
+    match error {
+        MigrateError::VersionMissing(version) => format!(
+            "they are of version {version} and this program knows version {}: nothing was changed (start a program \
+             of that version, or restore a backup from before it)",
+            newest()
+        ),
+        MigrateError::Dirty(version) => format!(
+            "migration {version} was begun and not finished: nothing was changed (restore the backup from before \
+             it, and start again)"
+        ),
+        MigrateError::VersionMismatch(version) => format!(
+            "migration {version} is not the one that this program knows: nothing was changed (another program \
+             wrote these tables; name another database)"
+        ),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_rise_without_a_gap() {
-        let numbers: Vec<i64> = SQLITE.iter().map(|(number, _, _)| *number).collect();
-        assert_eq!(numbers, (1..=newest()).collect::<Vec<_>>());
-    }
-}
+mod tests;

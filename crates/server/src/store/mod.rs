@@ -3,16 +3,20 @@
 
 mod bell;
 mod db;
+mod error;
 pub mod jobs;
 mod keys;
 pub mod lease;
 pub mod ledger;
 mod migrations;
 pub mod outbox;
+mod row;
+mod transaction;
 mod write;
 
 pub use bell::{Bell, Listener};
-pub use db::{Store, StoreError};
+pub use db::Store;
+pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, Report, VerifyError, verify};
@@ -20,4 +24,6 @@ pub use ledger::{
     Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Mismatch, Owed, Permit, RecordError, Recorded,
     Refuse, Release,
 };
+pub use row::{Column, Row};
+pub use transaction::Transaction;
 pub use write::{Value, Write};

@@ -4,11 +4,9 @@
 use countersign_core::address::EmailAddress;
 use countersign_core::ids::{AccountId, Ref};
 use jiff::{SignedDuration, Timestamp};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::lease::{Lease, later};
-use crate::store::{Store, StoreError, Value, Write};
+use crate::store::{Row, Store, StoreError, Value, Write};
 
 /// A mail to be put into the outbox.
 #[derive(Debug, Clone)]
@@ -100,19 +98,9 @@ pub async fn due(store: &Store, by: &str, now: Timestamp, limit: u32) -> Result<
     }
     let lease = Lease::of(by, later(now, LEASE));
     let mut transaction = store.begin().await?;
-    let rows = sqlx::query(
-        "UPDATE outbox SET lease_us = $2, due_us = $2, lease_by = $3, attempts = attempts + 1 \
-         WHERE state = 'waiting' AND due_us <= $1 AND (account_id, id) IN \
-         (SELECT account_id, id FROM outbox WHERE state = 'waiting' AND due_us <= $1 ORDER BY due_us LIMIT $4) \
-         RETURNING account_id, id, rcpt, sealed, attempts",
-    );
-    let rows = rows
-        .bind(now.as_microsecond())
-        .bind(lease.until.as_microsecond())
-        .bind(by)
-        .bind(i64::from(limit))
-        .fetch_all(&mut *transaction)
-        .await?;
+    let values =
+        vec![Value::time(now), Value::time(lease.until), Value::text(by), Value::int(i64::from(limit))];
+    let rows = transaction.rows(TAKE, values).await?;
     transaction.commit().await?;
     rows.iter().map(|row| letter(row, &lease)).collect()
 }
@@ -174,7 +162,7 @@ pub fn tie(account: &AccountId, id: &str) -> Vec<u8> {
 /// When the store cannot be read.
 pub async fn next(store: &Store) -> Result<Option<Timestamp>, StoreError> {
     let next = "SELECT MIN(due_us) AS next FROM outbox WHERE state = 'waiting'";
-    let next: Option<i64> = sqlx::query(next).fetch_one(store.readers()).await?.try_get("next")?;
+    let next: Option<i64> = store.row(next, vec![]).await?.map(|row| row.get("next")).transpose()?.flatten();
     Ok(next.map(|us| Timestamp::from_microsecond(us).unwrap_or_default()))
 }
 
@@ -186,21 +174,20 @@ pub async fn tidy(store: &Store, now: Timestamp) -> Result<Vec<(AccountId, Strin
     let (oldest, forgotten) = (later(now, -GIVE_UP).as_microsecond(), later(now, -FORGET).as_microsecond());
     let any = "SELECT COUNT(*) AS n FROM outbox WHERE (state = 'waiting' AND at_us <= $1) \
          OR (state = 'sent' AND keep_us <= $2) OR (state = 'failed' AND at_us <= $3)";
-    let any = sqlx::query(any).bind(oldest).bind(now.as_microsecond()).bind(forgotten);
-    if any.fetch_one(store.readers()).await?.try_get::<i64, _>("n")? == 0 {
+    let any = store.row(any, [oldest, now.as_microsecond(), forgotten].map(Value::Int).to_vec()).await?;
+    if any.map_or(Ok(0), |row| row.get::<i64>("n"))? == 0 {
         return Ok(vec![]);
     }
     let mut transaction = store.begin().await?;
-    let given_up = sqlx::query(
-        "UPDATE outbox SET state = 'failed', last_error = COALESCE(last_error, 'it could not go for 5 days') \
-         WHERE state = 'waiting' AND at_us <= $1 AND (lease_us IS NULL OR lease_us <= $2) RETURNING account_id, id",
-    );
-    let given_up = given_up.bind(oldest).bind(now.as_microsecond()).fetch_all(&mut *transaction).await?;
+    let give_up = "UPDATE outbox SET state = 'failed', last_error = COALESCE(last_error, 'it could not go for 5 days') \
+         WHERE state = 'waiting' AND at_us <= $1 AND (lease_us IS NULL OR lease_us <= $2) RETURNING account_id, id";
+    let given_up = transaction.rows(give_up, vec![Value::Int(oldest), Value::time(now)]).await?;
     let forget =
         "DELETE FROM outbox WHERE (state = 'sent' AND keep_us <= $1) OR (state = 'failed' AND at_us <= $2)";
-    sqlx::query(forget).bind(now.as_microsecond()).bind(forgotten).execute(&mut *transaction).await?;
+    let forget = Write::new(forget, vec![Value::time(now), Value::Int(forgotten)]);
+    transaction.execute(&forget).await?;
     transaction.commit().await?;
-    given_up.iter().map(|row| Ok((account(row)?, row.try_get("id")?))).collect()
+    given_up.iter().map(|row| Ok((account(row)?, row.get("id")?))).collect()
 }
 
 /// How full it is.
@@ -210,8 +197,10 @@ pub async fn tidy(store: &Store, now: Timestamp) -> Result<Vec<(AccountId, Strin
 pub async fn fullness(store: &Store) -> Result<Fullness, StoreError> {
     let counts = "SELECT COUNT(CASE state WHEN 'waiting' THEN 1 END) AS waiting, \
          COUNT(CASE state WHEN 'failed' THEN 1 END) AS failed FROM outbox";
-    let row = sqlx::query(counts).fetch_one(store.readers()).await?;
-    let count = |name: &str| row.try_get::<i64, _>(name).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let row = store.row(counts, vec![]).await?;
+    let count = |name: &str| {
+        row.as_ref().map_or(Ok(0), |row| row.get::<i64>(name)).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+    };
     Ok(Fullness { waiting: count("waiting")?, failed: count("failed")? })
 }
 
@@ -231,20 +220,25 @@ pub fn id_about(what: &str, reference: Ref) -> String {
     format!("{what}:{reference}")
 }
 
-fn letter(row: &SqliteRow, lease: &Lease) -> Result<Letter, StoreError> {
-    let to: String = row.try_get("rcpt")?;
+const TAKE: &str = "UPDATE outbox SET lease_us = $2, due_us = $2, lease_by = $3, attempts = attempts + 1 \
+     WHERE state = 'waiting' AND due_us <= $1 AND (account_id, id) IN \
+     (SELECT account_id, id FROM outbox WHERE state = 'waiting' AND due_us <= $1 ORDER BY due_us LIMIT $4) \
+     RETURNING account_id, id, rcpt, sealed, attempts";
+
+fn letter(row: &Row, lease: &Lease) -> Result<Letter, StoreError> {
+    let to: String = row.get("rcpt")?;
     Ok(Letter {
         account: account(row)?,
-        id: row.try_get("id")?,
+        id: row.get("id")?,
         to: EmailAddress::parse(&to).map_err(|error| StoreError::Damaged(error.to_string()))?,
-        sealed: row.try_get::<Option<Vec<u8>>, _>("sealed")?.unwrap_or_default(),
-        attempts: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
+        sealed: row.get::<Option<Vec<u8>>>("sealed")?.unwrap_or_default(),
+        attempts: u32::try_from(row.get::<i64>("attempts")?).unwrap_or(u32::MAX),
         lease: lease.clone(),
     })
 }
 
-fn account(row: &SqliteRow) -> Result<AccountId, StoreError> {
-    let account: String = row.try_get("account_id")?;
+fn account(row: &Row) -> Result<AccountId, StoreError> {
+    let account: String = row.get("account_id")?;
     AccountId::parse(&account).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 

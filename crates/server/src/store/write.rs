@@ -1,8 +1,13 @@
 //! A write: one statement of ours and its values, as data.
 //! Rooms and acts plan them; the committer runs them in the transaction of the ruling they belong to.
 
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgTypeInfo, Postgres};
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
+use sqlx::{Encode, SqlSafeStr, Type};
 
 use super::{Store, StoreError};
 
@@ -30,15 +35,6 @@ impl Write {
         self.rows = Some(rows);
         self
     }
-
-    pub(crate) fn query(&self) -> Query<'_, Sqlite, SqliteArguments> {
-        self.values.iter().fold(sqlx::query(self.statement), |query, value| match value {
-            Value::Text(text) => query.bind(text.as_str()),
-            Value::Int(number) => query.bind(*number),
-            Value::Blob(octets) => query.bind(octets.as_slice()),
-            Value::Null => query.bind(None::<i64>),
-        })
-    }
 }
 
 impl Store {
@@ -49,9 +45,9 @@ impl Store {
     pub async fn change(&self, writes: &[Write]) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         for write in writes {
-            write.query().execute(&mut *transaction).await?;
+            transaction.execute(write).await?;
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 }
 
@@ -97,5 +93,40 @@ impl Value {
     #[must_use]
     pub fn or_null(value: Option<Self>) -> Self {
         value.unwrap_or(Self::Null)
+    }
+}
+
+pub(super) fn sqlite(statement: impl SqlSafeStr, values: &[Value]) -> Query<'_, Sqlite, SqliteArguments> {
+    values.iter().fold(sqlx::query(statement), |query, value| match value {
+        Value::Text(text) => query.bind(text.as_str()),
+        Value::Int(number) => query.bind(*number),
+        Value::Blob(octets) => query.bind(octets.as_slice()),
+        Value::Null => query.bind(None::<i64>),
+    })
+}
+
+pub(super) fn postgres(statement: impl SqlSafeStr, values: &[Value]) -> Query<'_, Postgres, PgArguments> {
+    values.iter().fold(sqlx::query(statement), |query, value| match value {
+        Value::Text(text) => query.bind(text.as_str()),
+        Value::Int(number) => query.bind(*number),
+        Value::Blob(octets) => query.bind(octets.as_slice()),
+        Value::Null => query.bind(Nothing),
+    })
+}
+
+/// NULL of whatever type the statement wants there: Postgres finds it out where the type is `unknown`.
+#[derive(Clone, Copy)]
+struct Nothing;
+
+impl Type<Postgres> for Nothing {
+    fn type_info() -> PgTypeInfo {
+        const UNKNOWN: Oid = Oid(705);
+        PgTypeInfo::with_oid(UNKNOWN)
+    }
+}
+
+impl Encode<'_, Postgres> for Nothing {
+    fn encode_by_ref(&self, _: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        Ok(IsNull::Yes)
     }
 }

@@ -2,11 +2,9 @@
 
 use countersign_core::ids::{AccountId, Ref};
 use jiff::Timestamp;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use super::passage::{Passage, State};
-use crate::store::{Store, StoreError, Value, Write};
+use crate::store::{self, Store, StoreError, Value, Write};
 
 /// A message that was on its way when the last run ended.
 pub(super) struct Row {
@@ -21,9 +19,8 @@ pub(super) struct Row {
 }
 
 pub(super) async fn all(store: &Store) -> Result<Vec<Row>, StoreError> {
-    let rows =
-        sqlx::query("SELECT account_id, print, accepted, ref, state, at_us FROM transit ORDER BY at_us");
-    rows.fetch_all(store.readers()).await?.iter().map(row).collect()
+    let all = "SELECT account_id, print, accepted, ref, state, at_us FROM transit ORDER BY at_us";
+    store.rows(all, vec![]).await?.iter().map(row).collect()
 }
 
 pub(super) fn upsert(passage: &Passage, accepted: &[u8; 16], state: State, at: Timestamp) -> Write {
@@ -60,20 +57,20 @@ fn named(passage: &Passage) -> Vec<Value> {
     vec![Value::text(account.as_str()), Value::blob(print.to_vec()), Value::text(reference.as_str())]
 }
 
-fn row(row: &SqliteRow) -> Result<Row, StoreError> {
+fn row(row: &store::Row) -> Result<Row, StoreError> {
     let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged(error.to_string());
     let digest = |name: &str| {
-        let octets: Vec<u8> = row.try_get(name)?;
+        let octets: Vec<u8> = row.get(name)?;
         octets.try_into().map_err(|_| damaged(&"a digest of the wrong length"))
     };
-    let word: String = row.try_get("state")?;
+    let word: String = row.get("state")?;
     Ok(Row {
-        account: AccountId::parse(&row.try_get::<String, _>("account_id")?).map_err(|e| damaged(&e))?,
+        account: AccountId::parse(&row.get::<String>("account_id")?).map_err(|e| damaged(&e))?,
         print: digest("print")?,
         accepted: digest("accepted")?,
-        reference: Ref::parse(&row.try_get::<String, _>("ref")?).map_err(|e| damaged(&e))?,
+        reference: Ref::parse(&row.get::<String>("ref")?).map_err(|e| damaged(&e))?,
         state: if word == "sent" { State::Sent } else { State::Sending },
-        at: Timestamp::from_microsecond(row.try_get("at_us")?).unwrap_or_default(),
+        at: Timestamp::from_microsecond(row.get("at_us")?).unwrap_or_default(),
         told: word == "doubt",
     })
 }

@@ -97,16 +97,19 @@ fn half_a_certificate_is_refused() {
 #[test]
 fn stores_that_are_not_built_say_so() {
     assert_eq!(
-        wrong("[store]\nurl = \"postgres://db.example/cs\"\nshared = \"redis://db.example\""),
-        "/etc/x.toml:2: `url` in [store] is `postgres://db.example/cs`: Postgres is not built yet: `sqlite:` is \
-         allowed\n\
-         /etc/x.toml:3: `shared` in [store] is `redis://db.example`: shared counters over Redis are not built \
+        wrong("[store]\nshared = \"redis://db.example\""),
+        "/etc/x.toml:2: `shared` in [store] is `redis://db.example`: shared counters over Redis are not built \
          yet: `memory:` is allowed"
     );
     assert_eq!(
         wrong("[store]\nurl = \"mysql:\""),
-        "/etc/x.toml:2: `url` in [store] is `mysql:`: `sqlite:` is allowed, which is `countersign.db` in \
-         `data_dir`"
+        "/etc/x.toml:2: `url` in [store] is `mysql:`: `sqlite:`, which is `countersign.db` in `data_dir`, or \
+         `postgres://...` is allowed"
+    );
+    assert_eq!(
+        wrong("[store]\nurl = \"postgres://db.example\""),
+        "/etc/x.toml:2: `url` in [store] is `postgres://db.example`: an address with a database is allowed, as in \
+         `postgres://user@db.example/countersign`"
     );
 }
 

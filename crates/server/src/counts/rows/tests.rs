@@ -20,9 +20,8 @@ async fn store() -> (tempfile::TempDir, Store) {
 async fn try_all(store: &Store, writes: &[Write]) -> bool {
     let mut transaction = store.begin().await.unwrap();
     for write in writes {
-        let done = write.query().execute(&mut *transaction).await.unwrap().rows_affected();
+        let done = transaction.execute(write).await.unwrap();
         if write.rows.is_some_and(|rows| rows != done) {
-            transaction.rollback().await.unwrap();
             return false;
         }
     }

@@ -5,14 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use countersign_core::ids::AccountId;
 use countersign_core::ledger::{Frontier, Hash, Kind, leaf_hash};
-use sqlx::sqlite::{Sqlite, SqliteConnection};
-use sqlx::{Acquire, QueryBuilder, Row};
 
 use super::draft::Draft;
 use super::handle::RecordError;
-use super::payload::word;
+use super::insert::{Placed, insert, integer};
 use super::tip::{Link, Tip};
-use crate::store::{Store, StoreError, Write};
+use crate::store::{Store, StoreError, Transaction, Value, Write};
 
 /// What is durable now.
 pub(super) struct Appended {
@@ -44,17 +42,47 @@ pub(super) async fn append(
     loose: &[Write],
     now_us: i64,
 ) -> Result<Appended, StoreError> {
-    let none = HashSet::new();
-    match attempt(store, tip, drafts, loose, now_us, &none).await {
-        Err(StoreError::Statement(error)) if is_unique_violation(&error) => {
-            // One of them is recorded already, or somebody else wrote: find out which, once.
-            let twice = recorded_already(store, drafts).await?;
-            match twice.is_empty() {
-                true => Err(error.into()),
-                false => attempt(store, tip, drafts, loose, now_us, &twice).await,
+    let mut care = Care::default();
+    loop {
+        match attempt(store, tip, drafts, loose, now_us, &care).await {
+            Err(Failed::Write) => care.marks = true,
+            Err(Failed::Store(error)) if error.is_collision() && care.collisions < COLLISIONS => {
+                care.collisions += 1;
             }
+            Err(Failed::Store(error)) if error.is_unique_violation() && care.twice.is_empty() => {
+                // One of them is recorded already, or somebody else wrote: find out which, once.
+                care.twice = recorded_already(store, drafts).await?;
+                if care.twice.is_empty() {
+                    return Err(error);
+                }
+            }
+            Err(Failed::Store(error)) => return Err(error),
+            Ok(appended) => return Ok(appended),
         }
-        other => other,
+    }
+}
+
+/// What earlier attempts have taught.
+#[derive(Default)]
+struct Care {
+    /// Whether the writes of a draft may fail, so that there must be a mark to come back to.
+    marks: bool,
+    /// Which drafts are recorded already.
+    twice: HashSet<usize>,
+    /// How often other transactions stood in the way.
+    collisions: u32,
+}
+
+/// Why an attempt came to nothing.
+enum Failed {
+    /// A write failed on its own and took the transaction with it.
+    Write,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
@@ -64,15 +92,15 @@ async fn attempt(
     drafts: &[Draft],
     loose: &[Write],
     now_us: i64,
-    twice: &HashSet<usize>,
-) -> Result<Appended, StoreError> {
+    care: &Care,
+) -> Result<Appended, Failed> {
     let mut transaction = store.begin().await?;
-    along(&mut transaction, loose).await?;
+    along(&mut transaction, loose, care).await?;
     let mut results = Vec::with_capacity(drafts.len());
     for (number, draft) in drafts.iter().enumerate() {
-        results.push(match twice.contains(&number) {
+        results.push(match care.twice.contains(&number) {
             true => Err(RecordError::Duplicate(draft.reference)),
-            false => write_all(&mut transaction, &draft.writes).await?,
+            false => write_all(&mut transaction, &draft.writes, care).await?,
         });
     }
     let going: Vec<&Draft> =
@@ -87,14 +115,6 @@ async fn attempt(
     }
     transaction.commit().await?;
     Ok(Appended { results, leaves: rows.len(), frontier, time_us, chains })
-}
-
-/// A draft with its place.
-struct Placed<'a> {
-    draft: &'a Draft,
-    index: i64,
-    leaf: Vec<u8>,
-    hash: Hash,
 }
 
 fn place<'a>(
@@ -119,49 +139,9 @@ fn place<'a>(
     rows
 }
 
-/// One statement a table, sent together: each hop to SQLite's thread and back costs more than a row.
-/// INVARIANT: a batch has at most 4,096 rows of at most 6 values, and SQLite takes 32,766 values in one
-/// statement. The placeholders have no numbers, so they count on from statement to statement.
-async fn insert(
-    connection: &mut SqliteConnection,
-    rows: &[Placed<'_>],
-    frontier: &Frontier,
-    time_us: i64,
-    chains: &HashMap<AccountId, Link>,
-) -> Result<(), StoreError> {
-    let mut all = QueryBuilder::<Sqlite>::new("INSERT INTO leaves (idx, leaf, hash) ");
-    all.push_values(rows, |mut to, row| {
-        to.push_bind(row.index).push_bind(row.leaf.as_slice()).push_bind(row.hash.as_slice());
-    });
-    all.push("; INSERT INTO entries (account_id, idx, ref, part, kind, at_us) ");
-    all.push_values(rows, |mut to, row| {
-        to.push_bind(row.draft.account.as_str()).push_bind(row.index);
-        to.push_bind(row.draft.reference.as_str()).push_bind(part(row.draft.leaf.kind, row.index));
-        to.push_bind(word(row.draft.leaf.kind)).push_bind(time_us);
-    });
-    all.push("; INSERT INTO payloads (account_id, idx, salt, sealed) ");
-    all.push_values(rows, |mut to, row| {
-        to.push_bind(row.draft.account.as_str()).push_bind(row.index);
-        to.push_bind(row.draft.salt.as_slice()).push_bind(row.draft.sealed.as_slice());
-    });
-    all.push("; INSERT INTO chains (account_id, seq, hash) ");
-    all.push_values(chains, |mut to, (account, link)| {
-        to.push_bind(account.as_str()).push_bind(integer(link.seq)).push_bind(link.hash.to_vec());
-    });
-    all.push(" ON CONFLICT (account_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash");
-    all.push("; INSERT INTO heads (size, leaves, root, at_us) ");
-    all.push_values([frontier], |mut to, frontier| {
-        to.push_bind(integer(frontier.size())).push_bind(integer(rows.len() as u64));
-        to.push_bind(frontier.root().to_vec()).push_bind(time_us);
-    });
-    // Batches are of many sizes: keeping each as a prepared statement would keep none that comes again.
-    all.build().persistent(false).execute(connection).await?;
-    Ok(())
-}
-
 /// The ends of the chains of these drafts' accounts, as far as there are any.
 async fn chains_of(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     tip: &Tip,
     drafts: &[&Draft],
 ) -> Result<HashMap<AccountId, Link>, StoreError> {
@@ -170,74 +150,67 @@ async fn chains_of(
     for account in accounts {
         let link = match tip.chains.get(account) {
             Some(link) => Some(*link),
-            None => read_link(connection, account).await?,
+            None => read_link(transaction, account).await?,
         };
         chains.extend(link.map(|link| (account.clone(), link)));
     }
     Ok(chains)
 }
 
-async fn read_link(
-    connection: &mut SqliteConnection,
-    account: &AccountId,
-) -> Result<Option<Link>, StoreError> {
-    let row = sqlx::query("SELECT seq, hash FROM chains WHERE account_id = $1").bind(account.as_str());
-    let Some(row) = row.fetch_optional(connection).await? else { return Ok(None) };
+async fn read_link(transaction: &mut Transaction, account: &AccountId) -> Result<Option<Link>, StoreError> {
+    let link = "SELECT seq, hash FROM chains WHERE account_id = $1";
+    let Some(row) = transaction.row(link, vec![Value::text(account.as_str())]).await? else {
+        return Ok(None);
+    };
     let wrong = || StoreError::Ledger(format!("the end of the chain of account `{account}` is damaged"));
-    let seq = u64::try_from(row.try_get::<i64, _>(0)?).map_err(|_| wrong())?;
-    let hash = Hash::try_from(row.try_get::<Vec<u8>, _>(1)?).map_err(|_| wrong())?;
+    let seq = u64::try_from(row.get::<i64>("seq")?).map_err(|_| wrong())?;
+    let hash = Hash::try_from(row.get::<Vec<u8>>("hash")?).map_err(|_| wrong())?;
     Ok(Some(Link { seq, hash }))
 }
 
 /// Runs the writes that only ride along; one that is wrong in itself is logged, and nobody's commit fails.
-async fn along(connection: &mut SqliteConnection, loose: &[Write]) -> Result<(), StoreError> {
+async fn along(transaction: &mut Transaction, loose: &[Write], care: &Care) -> Result<(), Failed> {
     for write in loose {
-        match write.query().execute(&mut *connection).await {
-            Ok(_) => {}
-            Err(error) if is_its_own(&error) => {
-                tracing::error!(statement = write.statement, %error, "a row that rides along is not written");
-            }
-            Err(error) => return Err(error.into()),
+        if let Err(error) = write_all(transaction, std::slice::from_ref(write), care).await? {
+            tracing::error!(statement = write.statement, %error, "a row that rides along is not written");
         }
     }
     Ok(())
 }
 
 /// Runs the writes of one draft: all of them or none. The inner result is its own, the outer everybody's.
+/// Nearly always they go well, so marks to come back to are only set once they did not.
 async fn write_all(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     writes: &[Write],
-) -> Result<Result<(), RecordError>, StoreError> {
-    match writes {
-        [] => Ok(Ok(())),
-        // A statement that fails, or that finds no row, has changed nothing: it needs no savepoint.
-        [write] if write.rows.is_none_or(|rows| rows == 1) => write_one(connection, write).await,
-        writes => {
-            let mut savepoint = connection.begin().await?;
-            for write in writes {
-                if let Err(error) = write_one(&mut savepoint, write).await? {
-                    savepoint.rollback().await?;
-                    return Ok(Err(error));
-                }
+    care: &Care,
+) -> Result<Result<(), RecordError>, Failed> {
+    // A single statement that finds no row, or that fails where failing does no harm, has changed nothing.
+    let marks = care.marks && (writes.len() > 1 || !transaction.survives());
+    if marks && !writes.is_empty() {
+        transaction.mark().await?;
+    }
+    for (number, write) in writes.iter().enumerate() {
+        let (done, harm) = match transaction.execute(write).await {
+            Ok(rows) if write.rows.is_none_or(|demanded| demanded == rows) => continue,
+            Ok(rows) => (RecordError::Conflict, number > 0 || rows > 0),
+            Err(error) if error.is_its_own() => {
+                let own = RecordError::Write { statement: write.statement, cause: error.to_string() };
+                (own, number > 0 || !transaction.survives())
             }
-            savepoint.commit().await?;
-            Ok(Ok(()))
+            Err(error) => return Err(error.into()),
+        };
+        match (marks, harm) {
+            (true, _) => transaction.undo().await?,
+            (false, true) => return Err(Failed::Write),
+            (false, false) => {}
         }
+        return Ok(Err(done));
     }
-}
-
-async fn write_one(
-    connection: &mut SqliteConnection,
-    write: &Write,
-) -> Result<Result<(), RecordError>, StoreError> {
-    match write.query().execute(connection).await {
-        Ok(done) if write.rows.is_none_or(|rows| rows == done.rows_affected()) => Ok(Ok(())),
-        Ok(_) => Ok(Err(RecordError::Conflict)),
-        Err(error) if is_its_own(&error) => {
-            Ok(Err(RecordError::Write { statement: write.statement, cause: error.to_string() }))
-        }
-        Err(error) => Err(error.into()),
+    if marks && !writes.is_empty() {
+        transaction.forget_mark().await?;
     }
+    Ok(Ok(()))
 }
 
 /// Which drafts have a ruling in the store, or before them in the batch, already.
@@ -245,9 +218,9 @@ async fn recorded_already(store: &Store, drafts: &[Draft]) -> Result<HashSet<usi
     let mut found = HashSet::new();
     let mut before = HashSet::new();
     for (number, draft) in drafts.iter().enumerate().filter(|(_, draft)| draft.leaf.kind != Kind::Outcome) {
-        let known = "SELECT 1 FROM entries WHERE ref = $1 AND account_id = $2 AND part = 0";
-        let known = sqlx::query(known).bind(draft.reference.as_str()).bind(draft.account.as_str());
-        let stored = known.fetch_optional(store.readers()).await?.is_some();
+        let known = "SELECT idx FROM entries WHERE ref = $1 AND account_id = $2 AND part = 0";
+        let values = vec![Value::text(draft.reference.as_str()), Value::text(draft.account.as_str())];
+        let stored = store.row(known, values).await?.is_some();
         if !before.insert((&draft.account, draft.reference)) || stored {
             found.insert(number);
         }
@@ -255,32 +228,5 @@ async fn recorded_already(store: &Store, drafts: &[Draft]) -> Result<HashSet<usi
     Ok(found)
 }
 
-/// An account has one ruling of a ref and any number of outcomes.
-fn part(kind: Kind, index: i64) -> i64 {
-    match kind {
-        Kind::Ruling | Kind::Command => 0,
-        Kind::Outcome => index,
-    }
-}
-
-fn integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
-}
-
-/// Whether an error lies in the statement and its values, not in the store: an SQL error, a constraint, a
-/// value that is too long, of the wrong type or out of range. Anything else, a full disk above all, is
-/// everybody's.
-fn is_its_own(error: &sqlx::Error) -> bool {
-    const ERROR: i32 = 1;
-    const TOO_BIG: i32 = 18;
-    const CONSTRAINT: i32 = 19;
-    const MISMATCH: i32 = 20;
-    const RANGE: i32 = 25;
-    let code = error.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
-    // The low octet of an extended result code is the primary one.
-    code.is_some_and(|code| matches!(code & 0xff, ERROR | TOO_BIG | CONSTRAINT | MISMATCH | RANGE))
-}
+/// So often a batch is tried again at once when transactions of other nodes stand in its way.
+const COLLISIONS: u32 = 5;

@@ -5,6 +5,7 @@ mod append;
 mod committer;
 mod draft;
 mod handle;
+mod insert;
 mod loose;
 pub mod order;
 mod owed;

@@ -5,13 +5,11 @@ use countersign_core::ids::{AccountId, Ref};
 use countersign_core::ledger::{Kind, Leaf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::payload;
 use crate::seal::SealError;
 use crate::store::Keys;
-use crate::store::{Store, StoreError};
+use crate::store::{Row, Store, StoreError, Value as Cell};
 
 /// One entry of the ledger.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,17 +59,17 @@ impl Entry {
 /// Every entry of a ref, oldest first: the ruling, then what became of it. Refs are unique within an
 /// account; if two accounts have the same, the entries of both are found.
 pub async fn find(store: &Store, keys: &Keys, reference: Ref) -> Result<Vec<Entry>, ReadError> {
-    let rows = sqlx::query(BY_REF).bind(reference.as_str()).fetch_all(store.readers()).await?;
+    let rows = store.rows(BY_REF, vec![Cell::text(reference.as_str())]).await?;
     entries(keys, rows).await
 }
 
 /// The latest entries, newest first.
 pub async fn recent(store: &Store, keys: &Keys, limit: u32) -> Result<Vec<Entry>, ReadError> {
-    let rows = sqlx::query(RECENT).bind(i64::from(limit)).fetch_all(store.readers()).await?;
+    let rows = store.rows(RECENT, vec![Cell::int(i64::from(limit))]).await?;
     entries(keys, rows).await
 }
 
-async fn entries(keys: &Keys, rows: Vec<SqliteRow>) -> Result<Vec<Entry>, ReadError> {
+async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         entries.push(entry(keys, &row).await?);
@@ -79,17 +77,17 @@ async fn entries(keys: &Keys, rows: Vec<SqliteRow>) -> Result<Vec<Entry>, ReadEr
     Ok(entries)
 }
 
-async fn entry(keys: &Keys, row: &SqliteRow) -> Result<Entry, ReadError> {
-    let index: i64 = row.try_get("idx")?;
+async fn entry(keys: &Keys, row: &Row) -> Result<Entry, ReadError> {
+    let index: i64 = row.get("idx")?;
     let damaged = |what| ReadError::Damaged { index, what };
-    let account: String = row.try_get("account_id")?;
+    let account: String = row.get("account_id")?;
     let account = AccountId::parse(&account).map_err(|_| damaged("its account is none"))?;
-    let reference: String = row.try_get("ref")?;
+    let reference: String = row.get("ref")?;
     let reference = Ref::parse(&reference).map_err(|_| damaged("its ref is none"))?;
-    let leaf: Vec<u8> = row.try_get("leaf")?;
+    let leaf: Vec<u8> = row.get("leaf")?;
     let leaf = Leaf::decode(&leaf).map_err(|_| damaged("its leaf cannot be read"))?;
-    let salt: Option<Vec<u8>> = row.try_get("salt")?;
-    let sealed: Option<Vec<u8>> = row.try_get("sealed")?;
+    let salt: Option<Vec<u8>> = row.get("salt")?;
+    let sealed: Option<Vec<u8>> = row.get("sealed")?;
     let payload = match (salt, sealed, keys.by_id(&account, &leaf.key_id).await?) {
         (Some(salt), Some(sealed), Some(key)) => {
             Payload::Opened(payload::open(&key, &account, &leaf, &salt, &sealed).map_err(damaged)?)
@@ -120,12 +118,6 @@ pub enum ReadError {
         /// What is wrong.
         what: &'static str,
     },
-}
-
-impl From<sqlx::Error> for ReadError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
 }
 
 const BY_REF: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM entries e \

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 
 use countersign_core::ids::AccountId;
 use countersign_core::ledger::{Frontier, Hash};
-use sqlx::Row;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Value};
 
 /// The end of the tree and of the chains that were used lately.
 #[derive(Debug, Clone, Default)]
@@ -30,19 +29,19 @@ impl Tip {
     /// A commit that failed may be durable all the same, and another process may have written: so the
     /// stored leaves count, and the root over them must be the stored one.
     pub(super) async fn catch_up(&self, store: &Store) -> Result<Self, StoreError> {
-        let mut snapshot = store.readers().begin().await?;
+        let mut snapshot = store.snapshot().await?;
         let mut frontier = self.frontier.clone();
         loop {
             let from = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
-            let page = sqlx::query(LEAVES).bind(from).fetch_all(&mut *snapshot).await?;
+            let page = snapshot.rows(LEAVES, vec![Value::Int(from)]).await?;
             if page.is_empty() {
                 break;
             }
             for row in page {
                 let wrong = || StoreError::Ledger(format!("leaf {} is missing or damaged", frontier.size()));
                 let expected = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
-                let found: i64 = row.try_get(0).map_err(|_| wrong())?;
-                let hash: Vec<u8> = row.try_get(1).map_err(|_| wrong())?;
+                let found: i64 = row.get("idx").map_err(|_| wrong())?;
+                let hash: Vec<u8> = row.get("hash").map_err(|_| wrong())?;
                 let hash = Hash::try_from(hash).map_err(|_| wrong())?;
                 if found != expected {
                     return Err(wrong());
@@ -50,9 +49,8 @@ impl Tip {
                 frontier.push(hash);
             }
         }
-        let head = sqlx::query(HEAD).fetch_optional(&mut *snapshot).await?;
-        let (size, root, time_us) = match head {
-            Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?),
+        let (size, root, time_us) = match snapshot.row(HEAD, vec![]).await? {
+            Some(row) => (row.get("size")?, row.get("root")?, row.get("at_us")?),
             None => (0_i64, Frontier::default().root().to_vec(), 0_i64),
         };
         match u64::try_from(size) == Ok(frontier.size()) && root.as_slice() == frontier.root() {

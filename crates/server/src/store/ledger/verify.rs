@@ -6,15 +6,13 @@ use std::fmt;
 
 use countersign_core::ids::AccountId;
 use countersign_core::ledger::{Frontier, Hash, Kind, Leaf, leaf_hash};
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
-use sqlx::{Decode, Row, Type};
 
 use super::draft::pseudonym;
 use super::payload;
 use super::tip::Link;
 use crate::seal::SealError;
 use crate::store::Keys;
-use crate::store::{Store, StoreError};
+use crate::store::{Column, Row, Store, StoreError, Transaction, Value};
 
 #[cfg(test)]
 mod tests;
@@ -44,18 +42,14 @@ pub async fn verify(
     if let Some(keys) = keys {
         keys.check().await?;
     }
-    let mut snapshot = store.readers().begin().await?;
-    let total = count(&mut snapshot, "SELECT COUNT(*) FROM leaves").await?;
+    let mut snapshot = store.snapshot().await?;
+    let total = count(&mut snapshot, "SELECT COUNT(*) AS n FROM leaves").await?;
     let mut walk = Walk::default();
     loop {
         let from = i64::try_from(walk.frontier.size()).unwrap_or(i64::MAX);
-        let leaves = match keys {
-            Some(_) => sqlx::query(WITH_PAYLOADS),
-            None => sqlx::query(WITHOUT_PAYLOADS),
-        };
-        let leaves = leaves.bind(from).fetch_all(&mut *snapshot).await?;
-        let heads = sqlx::query(HEADS).bind(from).bind(from.saturating_add(PAGE));
-        let heads = heads.fetch_all(&mut *snapshot).await?;
+        let leaves = if keys.is_some() { WITH_PAYLOADS } else { WITHOUT_PAYLOADS };
+        let leaves = snapshot.rows(leaves, vec![Value::Int(from)]).await?;
+        let heads = snapshot.rows(HEADS, [from, from.saturating_add(PAGE)].map(Value::Int).to_vec()).await?;
         if leaves.is_empty() {
             break;
         }
@@ -88,12 +82,7 @@ struct Account {
 }
 
 impl Walk {
-    async fn page(
-        &mut self,
-        leaves: &[SqliteRow],
-        heads: &[SqliteRow],
-        keys: Option<&Keys>,
-    ) -> Result<(), VerifyError> {
+    async fn page(&mut self, leaves: &[Row], heads: &[Row], keys: Option<&Keys>) -> Result<(), VerifyError> {
         let mut heads = heads.iter().peekable();
         for row in leaves {
             let index = self.frontier.size();
@@ -113,7 +102,7 @@ impl Walk {
         }
     }
 
-    fn leaf(&mut self, row: &SqliteRow, index: u64) -> Result<Leaf, &'static str> {
+    fn leaf(&mut self, row: &Row, index: u64) -> Result<Leaf, &'static str> {
         if integer(row, "idx") != Some(index) {
             return Err("it is missing");
         }
@@ -132,7 +121,7 @@ impl Walk {
     }
 
     /// The entry's columns against its leaf, and the leaf against its account's chain.
-    fn entry(&mut self, row: &SqliteRow, leaf: &Leaf, index: u64) -> Result<AccountId, &'static str> {
+    fn entry(&mut self, row: &Row, leaf: &Leaf, index: u64) -> Result<AccountId, &'static str> {
         let account = column::<String>(row, "account_id").ok_or("it has no entry")?;
         let account = AccountId::parse(&account).map_err(|_| "its entry names no account")?;
         let part = match leaf.kind {
@@ -165,7 +154,7 @@ impl Walk {
 
     async fn payload(
         &mut self,
-        row: &SqliteRow,
+        row: &Row,
         leaf: &Leaf,
         account: &AccountId,
         index: u64,
@@ -198,7 +187,7 @@ impl Walk {
         Ok(())
     }
 
-    fn head(&mut self, row: &SqliteRow) -> Result<(), &'static str> {
+    fn head(&mut self, row: &Row) -> Result<(), &'static str> {
         let size = self.frontier.size();
         if column::<Vec<u8>>(row, "root").is_none_or(|root| root != self.frontier.root()) {
             return Err("the root over the leaves up to it is not that of the head");
@@ -215,36 +204,31 @@ impl Walk {
     }
 
     /// What only the whole can tell: nothing is left over, and everything ends where it should.
-    async fn end(
-        &self,
-        connection: &mut SqliteConnection,
-        total: u64,
-        payloads: bool,
-    ) -> Result<(), VerifyError> {
+    async fn end(&self, snapshot: &mut Transaction, total: u64, payloads: bool) -> Result<(), VerifyError> {
         if self.frontier.size() != total {
             return Err(Broken::whole("leaves stand outside the order").into());
         }
         if self.head != total {
             return Err(Broken::at(self.head, "no head covers it").into());
         }
-        if count(connection, "SELECT COUNT(*) FROM heads").await? != self.heads {
+        if count(snapshot, "SELECT COUNT(*) AS n FROM heads").await? != self.heads {
             return Err(Broken::whole("a head counts leaves that are not there").into());
         }
-        if count(connection, "SELECT COUNT(*) FROM entries").await? != total {
+        if count(snapshot, "SELECT COUNT(*) AS n FROM entries").await? != total {
             return Err(Broken::whole("an entry has no leaf").into());
         }
         let opened = self.checked + self.closed;
-        if payloads && count(connection, "SELECT COUNT(*) FROM payloads").await? != opened {
+        if payloads && count(snapshot, "SELECT COUNT(*) AS n FROM payloads").await? != opened {
             return Err(Broken::whole("a payload has no entry").into());
         }
-        self.chains(connection).await
+        self.chains(snapshot).await
     }
 
-    async fn chains(&self, connection: &mut SqliteConnection) -> Result<(), VerifyError> {
+    async fn chains(&self, snapshot: &mut Transaction) -> Result<(), VerifyError> {
         let mut last = String::new();
         let mut seen = 0;
         loop {
-            let rows = sqlx::query(CHAINS).bind(last.clone()).fetch_all(&mut *connection).await?;
+            let rows = snapshot.rows(CHAINS, vec![Value::text(&last)]).await?;
             for row in &rows {
                 let stray = || Broken::whole("a chain has no leaves");
                 last = column::<String>(row, "account_id").ok_or_else(stray)?;
@@ -281,17 +265,16 @@ impl Walk {
 }
 
 /// A column as it should be; `None` when it is NULL or of another type.
-fn column<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, name: &str) -> Option<T> {
-    // Asked for without `Option`, a NULL would come as zero or as an empty text.
-    row.try_get::<Option<T>, _>(name).ok().flatten()
+fn column<T: Column>(row: &Row, name: &str) -> Option<T> {
+    row.get(name).ok()
 }
 
-fn integer(row: &SqliteRow, name: &str) -> Option<u64> {
+fn integer(row: &Row, name: &str) -> Option<u64> {
     column::<i64>(row, name).and_then(|value| u64::try_from(value).ok())
 }
 
-async fn count(connection: &mut SqliteConnection, statement: &'static str) -> Result<u64, sqlx::Error> {
-    let count: i64 = sqlx::query_scalar(statement).fetch_one(connection).await?;
+async fn count(snapshot: &mut Transaction, statement: &'static str) -> Result<u64, StoreError> {
+    let count: i64 = snapshot.row(statement, vec![]).await?.map_or(Ok(0), |row| row.get("n"))?;
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
@@ -334,12 +317,6 @@ impl fmt::Display for Broken {
             Some(index) => write!(f, "the ledger is broken at leaf {index}: {}", self.what),
             None => write!(f, "the ledger is broken: {}", self.what),
         }
-    }
-}
-
-impl From<sqlx::Error> for VerifyError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Unreadable(error.into())
     }
 }
 

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use super::super::{Clock, Ledger};
 use crate::seal::RootKey;
 use crate::store::Keys;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Write};
 
 pub(in super::super) struct Stage {
     pub(in super::super) dir: tempfile::TempDir,
@@ -48,13 +48,11 @@ impl Stage {
 
     /// Changes the store behind everybody's back.
     pub(in super::super) async fn sql(&self, statement: &'static str) {
-        let mut transaction = self.store.begin().await.unwrap();
-        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
-        transaction.commit().await.unwrap();
+        self.store.change(&[Write::new(statement, vec![])]).await.unwrap();
     }
 
     pub(in super::super) async fn number(&self, statement: &'static str) -> i64 {
-        sqlx::query_scalar(statement).fetch_one(self.store.readers()).await.unwrap()
+        self.store.row(statement, vec![]).await.unwrap().unwrap().get("n").unwrap()
     }
 }
 

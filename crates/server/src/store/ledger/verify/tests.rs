@@ -56,10 +56,15 @@ async fn after(stage: &Stage, tampering: &[String]) -> Option<Result<Report, Ver
     let mut changed = 0;
     for statement in tampering {
         let mut transaction = store.begin().await.unwrap();
-        let done = sqlx::query(AssertSqlSafe(statement.clone())).execute(&mut *transaction).await;
+        let told = if statement.starts_with("UPDATE") || statement.starts_with("DELETE") {
+            " RETURNING 1 AS n"
+        } else {
+            ""
+        };
+        let all = AssertSqlSafe(format!("{statement}{told}"));
         // What the tables themselves refuse was not done.
-        let Ok(done) = done else { return None };
-        changed += done.rows_affected();
+        let Ok(done) = transaction.rows(all, vec![]).await else { return None };
+        changed += done.len();
         transaction.commit().await.unwrap();
     }
     let result = verify(&store, Some(&keys), |_, _| {}).await;
@@ -218,14 +223,16 @@ async fn mutated(
         "chains" | "account_keys" => ("account_id", "account_id"),
         _ => ("account_id || ' ' || idx", "account_id || ' ' || idx"),
     };
-    let all = format!("SELECT {of}, typeof({column}), hex({column}), {column} FROM {table} ORDER BY 1");
-    let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(store.readers()).await.unwrap();
+    let all = format!(
+        "SELECT {of} AS of, typeof({column}) AS kind, hex({column}) AS hex, {column} AS value FROM {table} ORDER BY 1"
+    );
+    let rows = store.rows(AssertSqlSafe(all), vec![]).await.unwrap();
     let row = rows.get(row % rows.len())?;
-    let key: String = row.get(0);
-    let value = match row.get::<String, _>(1).as_str() {
-        "integer" => (row.get::<i64, _>(3) ^ (i64::from(flip) << (8 * (place % 7)))).to_string(),
+    let key: String = row.get("of").unwrap();
+    let value = match row.get::<String>("kind").unwrap().as_str() {
+        "integer" => (row.get::<i64>("value").unwrap() ^ (i64::from(flip) << (8 * (place % 7)))).to_string(),
         kind => {
-            let mut hex = row.get::<String, _>(2).into_bytes();
+            let mut hex = row.get::<String>("hex").unwrap().into_bytes();
             let at = place % (hex.len() / 2) * 2;
             let octet =
                 u8::from_str_radix(std::str::from_utf8(&hex[at..at + 2]).unwrap(), 16).unwrap() ^ flip;

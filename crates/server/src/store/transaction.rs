@@ -1,0 +1,147 @@
+//! A transaction: what is written in it is there as a whole when it is committed, or not at all.
+//! `Store::begin` gives one that writes, `Store::snapshot` one that reads a state that does not change.
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::{SqlSafeStr, Sqlite};
+
+use super::db::{answer, rows_of_postgres, rows_of_sqlite};
+use super::{Row, StoreError, Value, Write, write};
+
+/// An open transaction; dropped without a commit it is as if it had never been.
+pub struct Transaction(pub(super) Kind);
+
+pub(super) enum Kind {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(Session),
+}
+
+/// A connection on which something stands open. When it is dropped before the end it is closed, so that no
+/// connection with half a transaction, or with half an answer, is used again.
+pub(super) struct Session(Option<PoolConnection<Postgres>>);
+
+impl Session {
+    /// Takes a connection.
+    pub(super) fn on(connection: PoolConnection<Postgres>) -> Self {
+        Self(Some(connection))
+    }
+
+    /// The connection.
+    ///
+    /// # Errors
+    /// After the end, which no caller reaches.
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+        let connection = self.0.as_deref_mut();
+        connection.ok_or(StoreError::Statement(sqlx::Error::WorkerCrashed))
+    }
+
+    pub(super) async fn say(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        answer(sqlx::raw_sql(statement).execute(self.connection()?)).await.map(drop)
+    }
+
+    /// Gives the connection back: nothing stands open on it.
+    pub(super) fn end(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.0.take() {
+            connection.close_on_drop();
+        }
+    }
+}
+
+impl Transaction {
+    /// Runs a write and says how many rows it changed. Whether they are as many as it demands is the
+    /// caller's to see.
+    ///
+    /// # Errors
+    /// When it cannot be run. On Postgres the transaction is then lost, unless there is a savepoint.
+    pub async fn execute(&mut self, write: &Write) -> Result<u64, StoreError> {
+        match &mut self.0 {
+            Kind::Sqlite(transaction) => {
+                let query = write::sqlite(write.statement, &write.values);
+                Ok(query.execute(&mut **transaction).await?.rows_affected())
+            }
+            Kind::Postgres(session) => {
+                let query = write::postgres(write.statement, &write.values);
+                Ok(answer(query.execute(session.connection()?)).await?.rows_affected())
+            }
+        }
+    }
+
+    /// Every row of an answer.
+    ///
+    /// # Errors
+    /// As [`Transaction::execute`].
+    pub async fn rows(
+        &mut self,
+        statement: impl SqlSafeStr + Send,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        match &mut self.0 {
+            Kind::Sqlite(transaction) => rows_of_sqlite(&mut **transaction, statement, &values).await,
+            Kind::Postgres(session) => rows_of_postgres(session.connection()?, statement, &values).await,
+        }
+    }
+
+    /// The first row of an answer.
+    ///
+    /// # Errors
+    /// As [`Transaction::execute`].
+    pub async fn row(
+        &mut self,
+        statement: impl SqlSafeStr + Send,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(statement, values).await?.into_iter().next())
+    }
+
+    /// Whether a statement that failed leaves the transaction as it was before it.
+    pub(super) fn survives(&self) -> bool {
+        matches!(self.0, Kind::Sqlite(_))
+    }
+
+    /// Sets a mark to come back to. There is one at a time.
+    pub(super) async fn mark(&mut self) -> Result<(), StoreError> {
+        self.say("SAVEPOINT mark").await
+    }
+
+    /// Undoes what was done since the mark, and takes it away.
+    pub(super) async fn undo(&mut self) -> Result<(), StoreError> {
+        self.say("ROLLBACK TO SAVEPOINT mark").await?;
+        self.forget_mark().await
+    }
+
+    /// Takes the mark away; what was done stays.
+    pub(super) async fn forget_mark(&mut self) -> Result<(), StoreError> {
+        self.say("RELEASE SAVEPOINT mark").await
+    }
+
+    async fn say(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        match &mut self.0 {
+            Kind::Sqlite(transaction) => {
+                sqlx::raw_sql(statement).execute(&mut **transaction).await?;
+                Ok(())
+            }
+            Kind::Postgres(session) => session.say(statement).await,
+        }
+    }
+
+    /// Commits: what was written is durable when this returns.
+    ///
+    /// # Errors
+    /// When it is not known to be durable. It may be all the same.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self.0 {
+            Kind::Sqlite(transaction) => Ok(transaction.commit().await?),
+            Kind::Postgres(mut session) => {
+                session.say("COMMIT").await?;
+                session.end();
+                Ok(())
+            }
+        }
+    }
+}
