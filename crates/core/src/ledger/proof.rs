@@ -95,11 +95,7 @@ pub fn check_inclusion(
 ///
 /// # Errors
 /// When `old` is larger than `new`, or the proof does not lead to both roots.
-pub fn check_consistency(
-    old: (u64, &Hash),
-    new: (u64, &Hash),
-    path: &[Hash],
-) -> Result<(), ProofError> {
+pub fn check_consistency(old: (u64, &Hash), new: (u64, &Hash), path: &[Hash]) -> Result<(), ProofError> {
     let ((old_size, old_root), (new_size, new_root)) = (old, new);
     if old_size > new_size {
         return Err(ProofError::Backwards { old: old_size, new: new_size });

@@ -122,7 +122,8 @@ impl Resource {
     /// When it is not exactly as `Display` writes it.
     pub fn parse(path: &str) -> Result<Self, TileError> {
         let wrong = || TileError(path.escape_default().take(SHOWN).collect());
-        let (kind, rest) = path.strip_prefix("tile/").and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
+        let (kind, rest) =
+            path.strip_prefix("tile/").and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
         let (index, width) = match rest.split_once(".p/") {
             // tlog-tiles: "<W> is the width of the tile, a decimal ASCII integer between 1 and 255, with no
             // additional leading zeroes."
@@ -150,10 +151,11 @@ impl Resource {
 /// path element MUST begin with an x."
 fn index_of(text: &str) -> Option<u64> {
     let mut elements = text.split('/').rev();
-    let digits = |element: &str| match element.len() == 3 && element.bytes().all(|octet| octet.is_ascii_digit()) {
-        true => element.parse::<u64>().ok(),
-        false => None,
-    };
+    let digits =
+        |element: &str| match element.len() == 3 && element.bytes().all(|octet| octet.is_ascii_digit()) {
+            true => element.parse::<u64>().ok(),
+            false => None,
+        };
     let mut index = digits(elements.next()?)?;
     let mut weight = 1000_u64;
     let mut first = None;
@@ -204,7 +206,9 @@ impl fmt::Display for Resource {
 
 /// It is no path of a tile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no path of a tile: `tile/<level>/<index>` or `tile/entries/<index>` is expected, as in `tile/0/x001/x234/067.p/8`")]
+#[error(
+    "`{0}` is no path of a tile: `tile/<level>/<index>` or `tile/entries/<index>` is expected, as in `tile/0/x001/x234/067.p/8`"
+)]
 pub struct TileError(String);
 
 const LAST_LEVEL: u8 = 63;

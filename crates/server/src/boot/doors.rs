@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -63,7 +64,7 @@ impl Running {
     pub async fn open(house: House, mut sockets: Sockets) -> Result<Self, BootError> {
         let house = Arc::new(house);
         let handle = recorder();
-        let capacity = Capacity::new(capacity(&house.config));
+        let capacity = Capacity::new(capacity(&house.config), house.shared.clone());
         let (stop, stopped) = watch::channel(false);
         warn_of_ghosts(&house).await;
         let mut listeners = BTreeMap::new();
@@ -239,12 +240,15 @@ fn local(listener: &tokio::net::TcpListener, what: &str) -> Result<SocketAddr, B
     listener.local_addr().map_err(failed)
 }
 
-/// Forgets cached accounts when the store says that something changed.
+/// Forgets cached accounts when the store says that something changed, or another node calls that it has
+/// changed something.
 async fn watch_changes(house: Arc<House>, mut stop: watch::Receiver<bool>) {
-    let mut known = None;
+    let (mut known, mut words) = (None, house.shared.listen());
     loop {
         tokio::select! {
             _ = stop.changed() => return,
+            // Who was too slow has missed some: that counts as one.
+            Ok(_) | Err(RecvError::Lagged(_)) = words.recv() => house.directory.forget(),
             () = tokio::time::sleep(POLL) => {}
         }
         match house.directory.version().await {

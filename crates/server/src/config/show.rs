@@ -1,10 +1,12 @@
 //! The effective configuration as TOML, with the origin of each value when asked.
-//! `config show` prints it. Secrets stand in files of their own, so all of it may be printed.
+//! `config show` prints it. Secrets stand in files of their own, so all of it may be printed but the password of an
+//! address.
 
 use super::load::Loaded;
 use super::schema::{Key, Kind};
 use super::sections::SECTIONS;
 use super::table::{Entry, Setting, Table, Value};
+use super::value::without_password;
 
 /// Prints the configuration in the order of the reference; what it prints loads again.
 #[must_use]
@@ -73,7 +75,7 @@ fn one(table: &Table, schema: &[Key], with_origin: bool, lines: &mut Vec<Line>) 
 fn value(key: &Key, setting: &Setting) -> Option<String> {
     match (&setting.value, key.kind) {
         (Value::Text(text), Kind::File) => Some(text_of(&setting.origin.resolve(text).to_string_lossy())),
-        (Value::Text(text), _) => Some(text_of(text)),
+        (Value::Text(text), _) => Some(text_of(&without_password(text))),
         (Value::Texts(texts), _) => {
             Some(format!("[{}]", texts.iter().map(|text| text_of(text)).collect::<Vec<_>>().join(", ")))
         }

@@ -11,6 +11,7 @@ pub mod ledger;
 mod migrations;
 pub mod outbox;
 mod row;
+pub mod shared;
 mod transaction;
 mod write;
 
@@ -25,5 +26,6 @@ pub use ledger::{
     Refuse, Release,
 };
 pub use row::{Column, Row};
+pub use shared::Shared;
 pub use transaction::Transaction;
 pub use write::{Value, Write};

@@ -4,8 +4,7 @@ use super::*;
 use crate::ledger::{Algorithm, KeyName};
 
 /// The example of tlog-checkpoint.
-const EXAMPLE: &str =
-    "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+const EXAMPLE: &str = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
 
 fn signer(name: &str) -> Signer {
     Signer::of(KeyName::parse(name).unwrap(), Algorithm::Ed25519, &[7; 32]).unwrap()

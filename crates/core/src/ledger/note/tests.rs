@@ -40,7 +40,8 @@ fn rfc8032_7_1_the_known_seed_has_its_public_key() {
 
 #[test]
 fn what_was_signed_verifies_and_nothing_else() {
-    let (log, other) = (signer("log.example/1", Algorithm::Ed25519), signer("log.example/2", Algorithm::Ed25519));
+    let (log, other) =
+        (signer("log.example/1", Algorithm::Ed25519), signer("log.example/2", Algorithm::Ed25519));
     let mut signed = note("text\n\nmore text\n");
     assert_eq!(signed.verify(log.verifier()), Err(NoteError::Unsigned("log.example/1".into())));
     signed.sign(&log, 0);

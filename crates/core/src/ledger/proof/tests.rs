@@ -5,16 +5,8 @@ use crate::ledger::leaf_hash;
 use crate::ledger::tree::tests::by_definition;
 
 /// The leaves of the test vectors of Certificate Transparency.
-const LEAVES: [&str; 8] = [
-    "",
-    "00",
-    "10",
-    "2021",
-    "3031",
-    "40414243",
-    "5051525354555657",
-    "606162636465666768696a6b6c6d6e6f",
-];
+const LEAVES: [&str; 8] =
+    ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
 /// The roots of the trees of the first 1 to 8 of them.
 const ROOTS: [&str; 8] = [
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -143,7 +135,8 @@ fn the_nodes_that_are_said_to_be_needed_are_all_that_is_asked_for() {
             };
             inclusion(other, size, &mut note).unwrap();
             consistency(other, size, &mut note).unwrap();
-            let said = [inclusion_nodes(other, size).unwrap(), consistency_nodes(other, size).unwrap()].concat();
+            let said =
+                [inclusion_nodes(other, size).unwrap(), consistency_nodes(other, size).unwrap()].concat();
             assert_eq!(asked, said);
         }
         let kept: Vec<Hash> = peaks(size).into_iter().map(|node| tree.subtree(node).unwrap()).collect();
@@ -160,7 +153,11 @@ fn what_cannot_be_proved_is_refused() {
     assert_eq!(inclusion(0, 8, |_| None), Err(ProofError::Missing(Node { level: 0, index: 1 })));
     assert!(check_inclusion(&tree.0[0], 8, 8, &[], &root).is_err());
     assert!(check_consistency((9, &root), (8, &root), &[]).is_err());
-    assert_eq!(check_consistency((0, &fold(&[])), (8, &root), &[]), Ok(()), "every tree begins with the empty one");
+    assert_eq!(
+        check_consistency((0, &fold(&[])), (8, &root), &[]),
+        Ok(()),
+        "every tree begins with the empty one"
+    );
     assert!(check_consistency((0, &fold(&[])), (8, &root), &[root]).is_err());
     assert!(check_consistency((0, &root), (8, &root), &[]).is_err(), "an empty tree with leaves");
     assert!(check_consistency((3, &tree.root(3)), (8, &root), &[]).is_err());

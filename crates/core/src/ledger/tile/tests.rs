@@ -155,7 +155,10 @@ impl Tiles {
         let size = leaves.len() as u64;
         let widths = Tile::all(size).map(|tile| ((tile.level, tile.index), usize::from(tile.width) * 32));
         let widths: HashMap<_, _> = widths.collect();
-        assert_eq!(octets.iter().map(|(place, tile)| (*place, tile.len())).collect::<HashMap<_, _>>(), widths);
+        assert_eq!(
+            octets.iter().map(|(place, tile)| (*place, tile.len())).collect::<HashMap<_, _>>(),
+            widths
+        );
         Self { size, octets }
     }
 

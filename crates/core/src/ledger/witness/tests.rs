@@ -73,8 +73,14 @@ fn tlog_witness_400_an_old_size_above_the_checkpoint() {
 #[test]
 fn tlog_witness_409_an_old_size_that_is_not_the_last_cosigned() {
     let log = Log::of(1, 20);
-    assert_eq!(judge(&log.request(0, 20), Some(&known(Some(log.head(8))))), Err(Refusal::Conflict { size: 8 }));
-    assert_eq!(judge(&log.request(7, 20), Some(&known(Some(log.head(8))))), Err(Refusal::Conflict { size: 8 }));
+    assert_eq!(
+        judge(&log.request(0, 20), Some(&known(Some(log.head(8))))),
+        Err(Refusal::Conflict { size: 8 })
+    );
+    assert_eq!(
+        judge(&log.request(7, 20), Some(&known(Some(log.head(8))))),
+        Err(Refusal::Conflict { size: 8 })
+    );
     assert_eq!(judge(&log.request(8, 20), Some(&known(None))), Err(Refusal::Conflict { size: 0 }));
 }
 
@@ -115,7 +121,11 @@ fn what_is_no_request_is_refused() {
         good.replacen("\n\n", "\n", 1),
         good.replacen("old 7\n", "old 7\r\n", 1),
         good.replacen("old 7\n", "old 7\nAAAA\n", 1),
-        good.replacen("old 7\n", &format!("old 7\n{}", format!("{}\n", STANDARD.encode([0; 32])).repeat(60)), 1),
+        good.replacen(
+            "old 7\n",
+            &format!("old 7\n{}", format!("{}\n", STANDARD.encode([0; 32])).repeat(60)),
+            1,
+        ),
         format!("{good}\n"),
         good.trim_end().to_owned(),
     ] {
