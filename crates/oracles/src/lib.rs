@@ -9,6 +9,7 @@ mod auth;
 mod data;
 mod envelope;
 mod header;
+mod ledger;
 mod mime;
 pub mod model;
 pub mod mutation;
@@ -29,22 +30,27 @@ pub struct Oracle {
 }
 
 /// All of them.
-pub static ORACLES: [Oracle; 15] = [
+pub static ORACLES: [Oracle; 20] = [
     Oracle { name: "address", check: address::address },
     Oracle { name: "auth", check: auth::auth },
     Oracle { name: "capabilities", check: reply::capabilities },
+    Oracle { name: "checkpoint", check: ledger::checkpoint },
     Oracle { name: "chunk_decoder", check: data::chunk_decoder },
     Oracle { name: "content_type", check: mime::content_type },
     Oracle { name: "data_decoder", check: data::data_decoder },
     Oracle { name: "encoded_word", check: mime::encoded_word },
+    Oracle { name: "export_line", check: ledger::export_line },
     Oracle { name: "header_split", check: header::header_split },
     Oracle { name: "mime_walk", check: mime::mime_walk },
     Oracle { name: "parameters", check: envelope::parameters },
     Oracle { name: "path", check: envelope::path },
     Oracle { name: "session_walk", check: walk::session_walk },
+    Oracle { name: "signed_note", check: ledger::signed_note },
     Oracle { name: "smtp_line", check: smtp_line::smtp_line },
     Oracle { name: "smtp_reply", check: reply::smtp_reply },
     Oracle { name: "spf_record", check: spf::spf_record },
+    Oracle { name: "tile_path", check: ledger::tile_path },
+    Oracle { name: "witness_request", check: ledger::witness_request },
 ];
 
 /// Asks the oracle of that name; a name that no oracle has is a fault of the caller.

@@ -114,7 +114,7 @@ impl Gate {
         notices: Vec<Write>,
     ) -> Result<Reply, (Ruling, Means)> {
         judge::count(&ruling);
-        let attempt = self.attempt(request, &ruling, &means);
+        let attempt = self.attempt(request, &ruling, &means).await;
         let particulars = acts::particulars(request, &means, &attempt);
         let rings = !notices.is_empty();
         let recorded = match acts::plan(request, &ruling, &means, &self.sealer, &attempt).await {

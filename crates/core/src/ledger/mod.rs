@@ -2,6 +2,7 @@
 //! signed notes, witnesses, and the file that convinces a stranger. Storage is elsewhere; this only computes.
 
 mod checkpoint;
+pub mod export;
 mod key;
 mod leaf;
 mod note;

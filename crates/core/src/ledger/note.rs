@@ -114,7 +114,7 @@ impl Note {
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n", self.text)?;
+        writeln!(f, "{}", self.text)?;
         self.signatures.iter().try_for_each(|signature| signature.fmt(f))
     }
 }
@@ -145,7 +145,7 @@ impl NoteSignature {
 impl fmt::Display for NoteSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let octets = [self.key_id.as_slice(), &self.octets].concat();
-        write!(f, "\u{2014} {} {}\n", self.name, STANDARD.encode(octets))
+        writeln!(f, "\u{2014} {} {}", self.name, STANDARD.encode(octets))
     }
 }
 

@@ -63,8 +63,8 @@ impl Request {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "old {}\n", self.old)?;
-        self.proof.iter().try_for_each(|hash| write!(f, "{}\n", STANDARD.encode(hash)))?;
+        writeln!(f, "old {}", self.old)?;
+        self.proof.iter().try_for_each(|hash| writeln!(f, "{}", STANDARD.encode(hash)))?;
         write!(f, "\n{}", self.note)
     }
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::descriptors;
 use super::house::{BootError, House};
+use super::presence;
 use super::sockets::Sockets;
 use crate::config::{AccountFrom, Config, Listener, ListenerKind, ListenerTls, TlsFiles};
 use crate::doors::clock::Clockwork;
@@ -95,7 +95,8 @@ impl Running {
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(control::serve(socket, current.control.subscribe(), stopped.clone()));
         tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
-        tasks.spawn(watch_changes(Arc::clone(&house), stopped));
+        tasks.spawn(presence::watch_changes(Arc::clone(&house), stopped.clone()));
+        tasks.spawn(presence::be_present(Arc::clone(&house), stopped));
         let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
         Ok(Self { ready, house, capacity, current, sockets, stop, tasks })
     }
@@ -240,28 +241,6 @@ fn local(listener: &tokio::net::TcpListener, what: &str) -> Result<SocketAddr, B
     listener.local_addr().map_err(failed)
 }
 
-/// Forgets cached accounts when the store says that something changed, or another node calls that it has
-/// changed something.
-async fn watch_changes(house: Arc<House>, mut stop: watch::Receiver<bool>) {
-    let (mut known, mut words) = (None, house.shared.listen());
-    loop {
-        tokio::select! {
-            _ = stop.changed() => return,
-            // Who was too slow has missed some: that counts as one.
-            Ok(_) | Err(RecvError::Lagged(_)) = words.recv() => house.directory.forget(),
-            () = tokio::time::sleep(POLL) => {}
-        }
-        match house.directory.version().await {
-            Ok(version) if known == Some(version) => {}
-            Ok(version) => {
-                house.directory.forget();
-                known = Some(version);
-            }
-            Err(error) => tracing::error!(%error, "changes of accounts cannot be read"),
-        }
-    }
-}
-
 /// The recorder of this process; a second server in one process (tests) shares it.
 fn recorder() -> PrometheusHandle {
     use std::sync::OnceLock;
@@ -277,6 +256,5 @@ fn recorder() -> PrometheusHandle {
     RECORDER.get_or_init(install).clone()
 }
 
-const POLL: Duration = Duration::from_millis(500);
 /// Longer than any door gives its sessions.
 const DRAIN: Duration = Duration::from_secs(60);

@@ -29,7 +29,7 @@ use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
 use crate::store::shared::SharedError;
-use crate::store::{Ledger, Shared, StoreError};
+use crate::store::{Ledger, Left, Log, Shared, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -37,6 +37,8 @@ use crate::transit::Transit;
 pub struct House {
     pub config: Config,
     pub data: Arc<Data>,
+    /// The log that we write.
+    pub log: Log,
     pub gate: Gate,
     pub directory: Directory,
     pub verifier: Verifier,
@@ -59,7 +61,8 @@ impl House {
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         let exits = exits(&config, &hostname)?;
         let data = Data::take(&config, &clock).await?;
-        let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function()).await?;
+        let log = Log::of_node(&data.store, &data.keys, hostname.as_str(), &data.dir, clock.now()).await?;
+        let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let shared = match &config.shared {
@@ -68,14 +71,15 @@ impl House {
         };
         let directory = Directory::of_store(data.store.clone()).shared(shared.clone());
         let judge = counting_judge(&config, &data, &directory)?;
-        custody::reconcile(&data.store, &ledger).await?;
+        let left = Left::to(&data.store, log.number(), clock.now());
+        custody::reconcile(&data.store, &ledger, left).await?;
         // The lock of the directory says that nobody else works on these.
-        jobs::reconcile(&data.store, clock.now()).await?;
-        outbox::reconcile(&data.store, clock.now()).await?;
-        let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
+        jobs::reconcile(&data.store, log.origin(), clock.now()).await?;
+        outbox::reconcile(&data.store, log.origin(), clock.now()).await?;
+        let transit = Transit::load(&data.store, data.keys.clone(), &ledger, left, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
         let (data, verifier) = (Arc::new(data), Verifier::default());
-        Ok(Self { config, data, gate, directory, verifier, exits, clock, hostname, shared })
+        Ok(Self { config, data, log, gate, directory, verifier, exits, clock, hostname, shared })
     }
 
     /// The same house after another configuration: what rules, the ways out and the settings are new; store,
@@ -94,6 +98,7 @@ impl House {
             exits: exits(&config, &hostname)?,
             config,
             data: Arc::clone(&self.data),
+            log: self.log.clone(),
             gate,
             directory: self.directory.clone(),
             verifier: self.verifier.clone(),
@@ -147,7 +152,7 @@ impl House {
     /// What the clock needs.
     #[must_use]
     pub fn clockwork(&self) -> Clockwork {
-        let name = format!("{}:{}", self.hostname, std::process::id());
+        let name = self.log.origin().to_owned();
         Clockwork { control: self.control(), post: self.post(), name }
     }
 

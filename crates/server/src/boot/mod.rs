@@ -5,6 +5,7 @@ mod data;
 mod descriptors;
 mod doors;
 mod house;
+mod presence;
 mod program;
 mod sockets;
 mod supervisor;

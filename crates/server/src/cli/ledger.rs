@@ -4,13 +4,13 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::config::load;
 use super::exit::{Code, Failure, data};
 use crate::boot::Data;
 use crate::clock::Clock;
-use crate::store::{self, VerifyError};
+use crate::store::{self, LogReport, Report, VerifyError};
 
 /// The ledger
 #[derive(Debug, Subcommand)]
@@ -37,11 +37,7 @@ impl LedgerVerb {
         bar.finish_and_clear();
         match report {
             Ok(report) => {
-                let root: String = report.root.iter().map(|byte| format!("{byte:02x}")).collect();
-                data(&match json {
-                    true => json!({ "verified": true, "leaves": report.leaves, "root": root, "heads": report.heads_checked, "payloads": report.payloads_checked, "erased": report.payloads_erased }).to_string(),
-                    false => format!("ledger verified: {} leaves, {} heads, {} payloads, {} erased, root {root}", report.leaves, report.heads_checked, report.payloads_checked, report.payloads_erased),
-                });
+                data(&if json { as_json(&report).to_string() } else { in_words(&report) });
                 Ok(Code::Ok)
             }
             Err(VerifyError::Broken(broken)) => {
@@ -56,6 +52,31 @@ impl LedgerVerb {
             Err(error) => Err(Failure::internal(error)),
         }
     }
+}
+
+fn as_json(report: &Report) -> Value {
+    let log = |log: &LogReport| {
+        json!({ "origin": log.origin, "leaves": log.leaves, "root": hex(&log.root), "heads": log.heads,
+                "checkpoints": log.checkpoints })
+    };
+    let logs: Vec<Value> = report.logs.iter().map(log).collect();
+    json!({ "verified": true, "leaves": report.leaves(), "heads": report.heads(), "logs": logs,
+            "payloads": report.payloads_checked, "erased": report.payloads_erased })
+}
+
+fn in_words(report: &Report) -> String {
+    let (leaves, heads) = (report.leaves(), report.heads());
+    let (payloads, erased) = (report.payloads_checked, report.payloads_erased);
+    let mut words =
+        format!("ledger verified: {leaves} leaves, {heads} heads, {payloads} payloads, {erased} erased");
+    for log in &report.logs {
+        words += &format!("\n  {}: {} leaves, root {}", log.origin, log.leaves, hex(&log.root));
+    }
+    words
+}
+
+fn hex(root: &[u8]) -> String {
+    root.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// A bar on stderr, on a terminal only.

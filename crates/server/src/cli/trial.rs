@@ -45,7 +45,7 @@ impl Try {
         }
         let report = stage.verify().await;
         ok &= report.is_ok();
-        self.tell(&stage, &rows, ok, report.map(|r| r.leaves).map_err(|e| e.to_string()));
+        self.tell(&stage, &rows, ok, report.map(|r| r.leaves()).map_err(|e| e.to_string()));
         if !self.once {
             talk("\nit goes on running: send it mail of your own, or press Ctrl-C");
             let _pressed = tokio::signal::ctrl_c().await;

@@ -26,7 +26,7 @@ pub struct Store {
 }
 
 #[derive(Debug, Clone)]
-enum Engine {
+pub(super) enum Engine {
     Sqlite { readers: SqlitePool, writer: Option<SqlitePool> },
     Postgres { readers: PgPool, writers: PgPool },
 }
@@ -177,7 +177,7 @@ impl Store {
         }
         match &self.engine {
             Engine::Sqlite { writer: Some(writer), .. } => {
-                Ok(Transaction(Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)))
+                Ok(Transaction::on(Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)))
             }
             Engine::Sqlite { writer: None, .. } => Err(StoreError::ReadOnly { store: self.name.clone() }),
             Engine::Postgres { writers, .. } => begin_postgres(writers, "BEGIN").await,
@@ -190,7 +190,7 @@ impl Store {
     /// When the store cannot be reached.
     pub async fn snapshot(&self) -> Result<Transaction, StoreError> {
         match &self.engine {
-            Engine::Sqlite { readers, .. } => Ok(Transaction(Kind::Sqlite(readers.begin().await?))),
+            Engine::Sqlite { readers, .. } => Ok(Transaction::on(Kind::Sqlite(readers.begin().await?))),
             Engine::Postgres { readers, .. } => {
                 begin_postgres(readers, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
             }
@@ -201,6 +201,10 @@ impl Store {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         matches!(self.engine, Engine::Postgres { .. })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// What errors call it.
@@ -231,7 +235,7 @@ async fn begin_postgres(pool: &PgPool, begin: &'static str) -> Result<Transactio
     loop {
         let mut session = Session::on(postgres::acquire(pool).await?);
         match session.say(begin).await {
-            Ok(()) => return Ok(Transaction(Kind::Postgres(session))),
+            Ok(()) => return Ok(Transaction::on(Kind::Postgres(session))),
             // Nothing has begun, so nothing is lost: the next connection is tried.
             Err(error) if error.is_broken_connection() => drop(session),
             Err(error) => return Err(error),
@@ -244,7 +248,7 @@ pub(super) async fn rows_of_sqlite<'e>(
     statement: impl SqlSafeStr + Send,
     values: &[Value],
 ) -> Result<Vec<Row>, StoreError> {
-    let rows = write::sqlite(statement, values).fetch_all(executor).await?;
+    let rows = write::sqlite(statement, values, None).fetch_all(executor).await?;
     Ok(rows.into_iter().map(|row| Row(Inner::Sqlite(row))).collect())
 }
 
@@ -253,7 +257,7 @@ pub(super) async fn rows_of_postgres<'e>(
     statement: impl SqlSafeStr + Send,
     values: &[Value],
 ) -> Result<Vec<Row>, StoreError> {
-    let rows: Vec<PgRow> = answer(write::postgres(statement, values).fetch_all(executor)).await?;
+    let rows: Vec<PgRow> = answer(write::postgres(statement, values, None).fetch_all(executor)).await?;
     Ok(rows.into_iter().map(|row| Row(Inner::Postgres(row))).collect())
 }
 

@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     step!(4, "transit", "0004_transit.sql"),
     step!(5, "clock", "0005_clock.sql"),
     step!(6, "counts", "0006_counts.sql"),
+    step!(7, "logs", "0007_logs.sql"),
 ];
 
 pub(super) fn sqlite() -> Migrator {

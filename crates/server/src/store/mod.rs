@@ -2,6 +2,7 @@
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
 mod bell;
+mod changes;
 mod db;
 mod error;
 pub mod jobs;
@@ -9,6 +10,7 @@ mod keys;
 pub mod lease;
 pub mod ledger;
 mod migrations;
+pub mod nodes;
 pub mod outbox;
 mod row;
 pub mod shared;
@@ -16,15 +18,17 @@ mod transaction;
 mod write;
 
 pub use bell::{Bell, Listener};
+pub use changes::Changes;
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
-pub use ledger::verify::{Broken, Report, VerifyError, verify};
+pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
-    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Mismatch, Owed, Permit, RecordError, Recorded,
-    Refuse, Release,
+    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit, RecordError,
+    Recorded, Refuse, Release,
 };
+pub use nodes::Left;
 pub use row::{Column, Row};
 pub use shared::Shared;
 pub use transaction::Transaction;

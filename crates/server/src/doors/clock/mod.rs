@@ -23,7 +23,7 @@ pub use post::Post;
 pub struct Clockwork {
     pub control: Control,
     pub post: Post,
-    /// The name of this process in leases.
+    /// The name of this node in leases: the origin of its log.
     pub name: String,
 }
 

@@ -230,7 +230,7 @@ impl Letter {
         let message = Message::read(bytes, &door.settings.limits);
         let means = self.means();
         let case = Case { request: self.into_request(door, message), account, way };
-        if let Some(Repeated { smtp, outcome, passage }) = door.gate.repeated(&case.request, &means) {
+        if let Some(Repeated { smtp, outcome, passage }) = door.gate.repeated(&case.request, &means).await {
             drop(means.abandoned());
             return Submitted { reply: smtp, outcome: Some(outcome), passage: Some(passage) };
         }

@@ -99,7 +99,7 @@ async fn whoever_has_lost_the_lease_changes_nothing() {
 async fn what_a_dead_process_had_is_due_at_once_for_the_owner_of_the_store() {
     let (_dir, store) = store(&[("A", 1), ("B", 900)]).await;
     assert_eq!(objects(&store, "dead", 10).await, ["A"]);
-    reconcile(&store, at(11)).await.unwrap();
+    reconcile(&store, "one", at(11)).await.unwrap();
     assert_eq!(objects(&store, "alive", 11).await, ["A"]);
 }
 

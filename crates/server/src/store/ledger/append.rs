@@ -4,11 +4,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use countersign_core::ids::AccountId;
-use countersign_core::ledger::{Frontier, Hash, Kind, leaf_hash};
+use countersign_core::ledger::{Hash, Kind, leaf_hash};
 
 use super::draft::Draft;
+use super::edge::{Edge, Grown};
 use super::handle::RecordError;
-use super::insert::{Placed, insert, integer};
+use super::insert::{Batch, Placed, insert, integer};
 use super::tip::{Link, Tip};
 use crate::store::{Store, StoreError, Transaction, Value, Write};
 
@@ -18,7 +19,7 @@ pub(super) struct Appended {
     pub(super) results: Vec<Result<(), RecordError>>,
     /// How many leaves were added.
     pub(super) leaves: usize,
-    frontier: Frontier,
+    edge: Edge,
     time_us: i64,
     chains: HashMap<AccountId, Link>,
 }
@@ -26,7 +27,7 @@ pub(super) struct Appended {
 impl Appended {
     /// Takes over what became durable.
     pub(super) fn settle(self, tip: &mut Tip) -> Vec<Result<(), RecordError>> {
-        tip.frontier = self.frontier;
+        tip.edge = self.edge;
         tip.time_us = self.time_us;
         tip.chains.extend(self.chains);
         tip.trim();
@@ -95,6 +96,7 @@ async fn attempt(
     care: &Care,
 ) -> Result<Appended, Failed> {
     let mut transaction = store.begin().await?;
+    transaction.records_in(tip.log);
     along(&mut transaction, loose, care).await?;
     let mut results = Vec::with_capacity(drafts.len());
     for (number, draft) in drafts.iter().enumerate() {
@@ -106,21 +108,23 @@ async fn attempt(
     let going: Vec<&Draft> =
         drafts.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(draft, _)| draft).collect();
     let mut chains = chains_of(&mut transaction, tip, &going).await?;
-    let mut frontier = tip.frontier.clone();
+    let mut edge = tip.edge.clone();
+    let mut grown = Grown::new();
     // The time of a leaf never decreases, whatever the clock does.
     let time_us = now_us.max(tip.time_us);
-    let rows = place(&going, time_us, &mut frontier, &mut chains);
+    let rows = place(&going, time_us, (&mut edge, &mut grown), &mut chains);
     if !rows.is_empty() {
-        insert(&mut transaction, &rows, &frontier, time_us, &chains).await?;
+        let batch = Batch { log: tip.log, rows: &rows, edge: &edge, grown: &grown, chains: &chains, time_us };
+        insert(&mut transaction, &batch).await?;
     }
     transaction.commit().await?;
-    Ok(Appended { results, leaves: rows.len(), frontier, time_us, chains })
+    Ok(Appended { results, leaves: rows.len(), edge, time_us, chains })
 }
 
 fn place<'a>(
     drafts: &[&'a Draft],
     time_us: i64,
-    frontier: &mut Frontier,
+    (edge, grown): (&mut Edge, &mut Grown),
     chains: &mut HashMap<AccountId, Link>,
 ) -> Vec<Placed<'a>> {
     let mut rows = Vec::with_capacity(drafts.len());
@@ -133,8 +137,8 @@ fn place<'a>(
         let octets = leaf.encode();
         let hash = leaf_hash(&octets);
         *link = Link { seq: leaf.account_seq, hash };
-        rows.push(Placed { draft, index: integer(frontier.size()), leaf: octets, hash });
-        frontier.push(hash);
+        rows.push(Placed { draft, index: integer(edge.size()), leaf: octets, hash });
+        edge.push(hash, grown);
     }
     rows
 }
@@ -150,16 +154,20 @@ async fn chains_of(
     for account in accounts {
         let link = match tip.chains.get(account) {
             Some(link) => Some(*link),
-            None => read_link(transaction, account).await?,
+            None => read_link(transaction, tip.log, account).await?,
         };
         chains.extend(link.map(|link| (account.clone(), link)));
     }
     Ok(chains)
 }
 
-async fn read_link(transaction: &mut Transaction, account: &AccountId) -> Result<Option<Link>, StoreError> {
-    let link = "SELECT seq, hash FROM chains WHERE account_id = $1";
-    let Some(row) = transaction.row(link, vec![Value::text(account.as_str())]).await? else {
+async fn read_link(
+    transaction: &mut Transaction,
+    log: i64,
+    account: &AccountId,
+) -> Result<Option<Link>, StoreError> {
+    let link = "SELECT seq, hash FROM chains WHERE account_id = $1 AND log = $2";
+    let Some(row) = transaction.row(link, vec![Value::text(account.as_str()), Value::Int(log)]).await? else {
         return Ok(None);
     };
     let wrong = || StoreError::Ledger(format!("the end of the chain of account `{account}` is damaged"));

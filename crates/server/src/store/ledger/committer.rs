@@ -109,7 +109,7 @@ impl Committer {
 
     async fn append(&mut self, drafts: &[Draft]) -> Result<Vec<Result<(), RecordError>>, StoreError> {
         if self.unsure {
-            self.tip = self.look().await?;
+            self.tip = Tip::of(&self.store, self.tip.log).await?;
             self.unsure = false;
         }
         let now_us = (self.clock)().as_microsecond();
@@ -128,14 +128,6 @@ impl Committer {
                 self.loose.give_back(loose);
                 Err(error)
             }
-        }
-    }
-
-    /// What the store has: usually what this tip has and a little more, else all of it is read.
-    async fn look(&self) -> Result<Tip, StoreError> {
-        match self.tip.catch_up(&self.store).await {
-            Err(StoreError::Ledger(_)) => Tip::default().catch_up(&self.store).await,
-            other => other,
         }
     }
 

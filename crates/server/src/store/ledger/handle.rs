@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::committer::{BATCH, Committer, Waiting};
 use super::draft::Draft;
+use super::log::Log;
 use super::loose::Loose;
 use super::owed::Debts;
 use super::recorded::{Durable, Owed, Recorded};
@@ -34,9 +35,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads where the ledger ends and starts the committer.
-    pub async fn start(store: Store, keys: Keys, clock: Clock) -> Result<Self, StoreError> {
-        let tip = Tip::default().catch_up(&store).await?;
+    /// Reads where a log ends and starts its committer.
+    pub async fn start(store: Store, keys: Keys, clock: Clock, log: &Log) -> Result<Self, StoreError> {
+        let tip = Tip::of(&store, log.number).await?;
         let (committer, inbox) = mpsc::channel(BATCH);
         let debts = Arc::new(Debts::default());
         let loose = Arc::new(Loose::default());

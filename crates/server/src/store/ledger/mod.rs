@@ -4,8 +4,10 @@
 mod append;
 mod committer;
 mod draft;
+mod edge;
 mod handle;
 mod insert;
+mod log;
 mod loose;
 pub mod order;
 mod owed;
@@ -21,5 +23,6 @@ pub mod verify;
 mod tests;
 
 pub use handle::{Clock, Ledger, RecordError};
+pub use log::Log;
 pub use permit::{Act, Block, Command, Deny, Hold, Permit, Refuse, Release};
 pub use recorded::{Durable, Mismatch, Owed, Recorded};

@@ -50,6 +50,25 @@ pub(super) fn open(
     }
 }
 
+/// Opens a payload as `open` does, and only says of which ref it is.
+pub(super) fn reference(
+    key: &AccountKey,
+    account: &AccountId,
+    leaf: &Leaf,
+    salt: &[u8],
+    sealed: &[u8],
+) -> Result<Option<String>, &'static str> {
+    #[derive(serde::Deserialize)]
+    struct Of {
+        r#ref: Option<String>,
+    }
+    let plain = key.open(&aad(account, leaf.kind), sealed).map_err(|_| "its payload does not open")?;
+    match commitment(salt, &plain) == leaf.commitment {
+        true => serde_json::from_slice::<Of>(&plain).map(|of| of.r#ref).map_err(|_| "its payload is no JSON"),
+        false => Err("its payload is not the one that was recorded"),
+    }
+}
+
 /// The word for a kind in the store.
 pub(super) fn word(kind: Kind) -> &'static str {
     match kind {

@@ -20,7 +20,9 @@ pub struct Entry {
     pub reference: Ref,
     /// What kind of entry.
     pub kind: Kind,
-    /// Its place in the ledger, from 0.
+    /// The number of its log.
+    pub log: i64,
+    /// Its place in the log, from 0.
     pub index: u64,
     /// When it was recorded.
     pub at: Timestamp,
@@ -51,7 +53,7 @@ impl Entry {
             Payload::Erased => Value::Null,
         };
         json!({
-            "ref": self.reference, "account": self.account, "kind": kind, "idx": self.index, "at": self.at, "payload": payload,
+            "ref": self.reference, "account": self.account, "kind": kind, "log": self.log, "idx": self.index, "at": self.at, "payload": payload,
         })
     }
 }
@@ -63,10 +65,17 @@ pub async fn find(store: &Store, keys: &Keys, reference: Ref) -> Result<Vec<Entr
     entries(keys, rows).await
 }
 
-/// The latest entries, newest first.
+/// The latest entries of all logs, newest first.
 pub async fn recent(store: &Store, keys: &Keys, limit: u32) -> Result<Vec<Entry>, ReadError> {
-    let rows = store.rows(RECENT, vec![Cell::int(i64::from(limit))]).await?;
-    entries(keys, rows).await
+    let mut latest = Vec::new();
+    for log in store.rows("SELECT log FROM logs ORDER BY log", vec![]).await? {
+        let rows = store.rows(RECENT, vec![Cell::Int(log.get("log")?), Cell::int(i64::from(limit))]).await?;
+        latest.extend(entries(keys, rows).await?);
+    }
+    // Each log is newest first already; those of several are merged by time.
+    latest.sort_by_key(|entry: &Entry| std::cmp::Reverse((entry.at, entry.index)));
+    latest.truncate(limit.try_into().unwrap_or(usize::MAX));
+    Ok(latest)
 }
 
 async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
@@ -78,7 +87,7 @@ async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
 }
 
 async fn entry(keys: &Keys, row: &Row) -> Result<Entry, ReadError> {
-    let index: i64 = row.get("idx")?;
+    let (log, index): (i64, i64) = (row.get("log")?, row.get("idx")?);
     let damaged = |what| ReadError::Damaged { index, what };
     let account: String = row.get("account_id")?;
     let account = AccountId::parse(&account).map_err(|_| damaged("its account is none"))?;
@@ -96,7 +105,7 @@ async fn entry(keys: &Keys, row: &Row) -> Result<Entry, ReadError> {
     };
     let at = Timestamp::from_microsecond(leaf.time_us).map_err(|_| damaged("its time is none"))?;
     let index = u64::try_from(index).map_err(|_| damaged("its index is none"))?;
-    Ok(Entry { account, reference, kind: leaf.kind, index, at, payload })
+    Ok(Entry { account, reference, kind: leaf.kind, log, index, at, payload })
 }
 
 /// Why entries are not read.
@@ -120,11 +129,11 @@ pub enum ReadError {
     },
 }
 
-const BY_REF: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM entries e \
-    JOIN leaves l ON l.idx = e.idx \
-    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
-    WHERE e.ref = $1 ORDER BY e.idx";
-const RECENT: &str = "SELECT e.account_id, e.ref, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
-    JOIN entries e ON e.idx = l.idx \
-    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.idx = e.idx \
-    ORDER BY l.idx DESC LIMIT $1";
+const BY_REF: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM entries e \
+    JOIN leaves l ON l.log = e.log AND l.idx = e.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
+    WHERE e.ref = $1 ORDER BY e.at_us, e.log, e.idx";
+const RECENT: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
+    JOIN entries e ON e.log = l.log AND e.idx = l.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
+    WHERE l.log = $1 ORDER BY l.idx DESC LIMIT $2";

@@ -89,8 +89,8 @@ impl Far {
         Name(self.board.keys.pseudonym(kind, text))
     }
 
-    pub(super) fn count_nodes(&self, nodes: u64) {
-        self.board.nodes.store(nodes.max(1), Ordering::Relaxed);
+    pub(super) fn count_nodes(&self, nodes: u32) {
+        self.board.nodes.store(nodes.max(1).into(), Ordering::Relaxed);
     }
 
     pub(super) fn is_up(&self) -> bool {

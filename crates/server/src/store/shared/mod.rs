@@ -108,7 +108,7 @@ impl Shared {
     }
 
     /// How many nodes share what is allowed while Redis is gone; 1 until somebody says otherwise.
-    pub fn count_nodes(&self, nodes: u64) {
+    pub fn count_nodes(&self, nodes: u32) {
         if let Some(far) = &self.0.far {
             far.count_nodes(nodes);
         }

@@ -16,7 +16,7 @@ use countersign_core::request::{Actor, Ask, Client, Command, Envelope, Mode, Req
 use countersign_wire::limits::Limits;
 use jiff::Timestamp;
 
-use super::super::{Clock, Ledger};
+use super::super::{Clock, Ledger, Log};
 use crate::seal::RootKey;
 use crate::store::Keys;
 use crate::store::{Store, StoreError, Write};
@@ -43,7 +43,13 @@ impl Stage {
     }
 
     pub(in super::super) async fn ledger(&self) -> Result<Ledger, StoreError> {
-        Ledger::start(self.store.clone(), self.keys.clone(), clock(&self.now)).await
+        let log = self.log().await?;
+        Ledger::start(self.store.clone(), self.keys.clone(), clock(&self.now), &log).await
+    }
+
+    pub(in super::super) async fn log(&self) -> Result<Log, StoreError> {
+        let now = Timestamp::from_microsecond(NOW).unwrap();
+        Log::of_node(&self.store, &self.keys, "gate.example", self.dir.path(), now).await
     }
 
     /// Changes the store behind everybody's back.

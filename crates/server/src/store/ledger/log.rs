@@ -1,0 +1,182 @@
+//! A log: one for each node, in a store that they share. It has a number in the tables and an origin in the world.
+//! Boot finds that of its node; a node whose log was lost or set back begins a new one that says so.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use countersign_core::ids::Ref;
+use countersign_core::ledger::{Algorithm, Checkpoint, KeyName, Note, Signer};
+
+use super::insert::integer;
+use crate::store::{Keys, Store, StoreError, Value};
+
+/// The log of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Its number in the tables.
+    pub(super) number: i64,
+    /// Its name in checkpoints: `HOSTNAME/ID`.
+    pub(super) origin: String,
+    /// Where the node keeps the last checkpoint, beside the store and not in it.
+    pub(super) kept: PathBuf,
+}
+
+impl Log {
+    /// The log that the node of this directory writes. One that the store does not have as the node knows it,
+    /// because the store was restored from a backup or is another one, is not continued: a new one begins
+    /// where the last checkpoint that anybody saw ended.
+    ///
+    /// # Errors
+    /// When store or directory cannot be read or written.
+    pub async fn of_node(
+        store: &Store,
+        keys: &Keys,
+        hostname: &str,
+        dir: &Path,
+        now: jiff::Timestamp,
+    ) -> Result<Self, StoreError> {
+        let kept = dir.join("checkpoint");
+        let note = read(&kept)?;
+        let known = note.as_ref().and_then(|note| Checkpoint::parse(note.text()).ok());
+        let found = match &known {
+            Some(checkpoint) => Self::found(store, &checkpoint.origin, &kept).await?,
+            None if !store.is_shared() => Self::newest(store, &kept).await?,
+            None => None,
+        };
+        if let (Some(log), None) = (&found, &known) {
+            return Ok(log.clone());
+        }
+        if let (Some(log), Some(checkpoint)) = (&found, &known)
+            && log.has(store, checkpoint).await?
+        {
+            return Ok(log.clone());
+        }
+        if let Some(checkpoint) = &known {
+            tracing::warn!(
+                origin = checkpoint.origin,
+                size = checkpoint.size,
+                "the store does not have the log as this node knows it: a new log begins that continues it"
+            );
+        }
+        let continues = note.map(|note| note.to_string());
+        Self::begin(store, keys, hostname, kept, continues, now).await
+    }
+
+    async fn found(store: &Store, origin: &str, kept: &Path) -> Result<Option<Self>, StoreError> {
+        let row = store.row("SELECT log FROM logs WHERE origin = $1", vec![Value::text(origin)]).await?;
+        let number = row.map(|row| row.get("log")).transpose()?;
+        Ok(number.map(|number| Self { number, origin: origin.to_owned(), kept: kept.to_owned() }))
+    }
+
+    /// In a store of our own the last log is ours, with a checkpoint or without one.
+    async fn newest(store: &Store, kept: &Path) -> Result<Option<Self>, StoreError> {
+        let row = store.row("SELECT log, origin FROM logs ORDER BY log DESC LIMIT 1", vec![]).await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Self { number: row.get("log")?, origin: row.get("origin")?, kept: kept.to_owned() }))
+    }
+
+    /// Whether the store has what a checkpoint says.
+    async fn has(&self, store: &Store, checkpoint: &Checkpoint) -> Result<bool, StoreError> {
+        if checkpoint.size == 0 {
+            return Ok(true);
+        }
+        let head = "SELECT root FROM heads WHERE log = $1 AND size = $2";
+        let row =
+            store.row(head, vec![Value::Int(self.number), Value::Int(integer(checkpoint.size))]).await?;
+        Ok(row.map(|row| row.get::<Vec<u8>>("root")).transpose()?.is_some_and(|root| root == checkpoint.root))
+    }
+
+    async fn begin(
+        store: &Store,
+        keys: &Keys,
+        hostname: &str,
+        kept: PathBuf,
+        continues: Option<String>,
+        now: jiff::Timestamp,
+    ) -> Result<Self, StoreError> {
+        let mut id = [0_u8; 8];
+        aws_lc_rs::rand::fill(&mut id)
+            .map_err(|_| StoreError::Ledger("no randomness is to be had".to_owned()))?;
+        let id = Ref::from_random(u64::from_be_bytes(id)).as_str().to_lowercase();
+        let log = Self { number: 0, origin: format!("{hostname}/{id}"), kept };
+        let verifier = log.signer(keys)?.verifier().to_string();
+        let values = vec![
+            Value::text(&log.origin),
+            Value::Text(verifier),
+            Value::or_null(continues.map(Value::Text)),
+            Value::time(now),
+        ];
+        // Nodes that begin together want the same number: one of them gets it, the other the next.
+        for _ in 0..TRIES {
+            let mut transaction = store.begin().await?;
+            match transaction.row(BEGIN, values.clone()).await {
+                Ok(Some(row)) => {
+                    let number = row.get("log")?;
+                    transaction.commit().await?;
+                    return Ok(Self { number, ..log });
+                }
+                Ok(None) => {}
+                Err(error) if error.is_unique_violation() || error.is_collision() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Ledger("no number is free for a new log".to_owned()))
+    }
+
+    /// What signs its checkpoints.
+    ///
+    /// # Errors
+    /// When its origin cannot be the name of a key.
+    pub fn signer(&self, keys: &Keys) -> Result<Signer, StoreError> {
+        signer_of(&self.origin, keys)
+    }
+
+    /// Its number in the tables.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        self.number
+    }
+
+    /// Its name in checkpoints.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Keeps a checkpoint beside the store, so that a store that was set back is noticed.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep(&self, note: &str) -> io::Result<()> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let new = self.kept.with_extension("new");
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(note.as_bytes())?;
+        file.sync_data()?;
+        fs::rename(new, &self.kept)
+    }
+}
+
+pub(super) fn signer_of(origin: &str, keys: &Keys) -> Result<Signer, StoreError> {
+    let wrong = |error: &dyn std::fmt::Display| StoreError::Ledger(error.to_string());
+    let name = KeyName::parse(origin).map_err(|error| wrong(&error))?;
+    let seed = keys.hmac("ledger-checkpoint", origin.as_bytes());
+    Signer::of(name, Algorithm::Ed25519, &seed).map_err(|error| wrong(&error))
+}
+
+fn read(kept: &Path) -> Result<Option<Note>, StoreError> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        StoreError::Ledger(format!("the checkpoint in `{}` cannot be read: {why}", kept.display()))
+    };
+    match fs::read_to_string(kept) {
+        Ok(text) => Note::parse(&text).map(Some).map_err(|error| wrong(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(wrong(&error)),
+    }
+}
+
+const BEGIN: &str = "INSERT INTO logs (log, origin, verifier, continues, began_us) \
+    SELECT COALESCE(MAX(log) + 1, 0), $1, $2, $3, $4 FROM logs RETURNING log";
+const TRIES: u32 = 20;
