@@ -176,6 +176,7 @@ fn door(house: &House, capacity: &Capacity, listener: &Listener, tls: Option<Tls
             implicit_tls: listener.tls == ListenerTls::Implicit,
             min_data_rate: limits.min_data_rate,
             who: who(listener),
+            balancers: listener.proxy_protocol.clone(),
         },
     }
 }
@@ -184,6 +185,8 @@ fn who(listener: &Listener) -> Who {
     let account = match (&listener.kind, &listener.account_from) {
         (ListenerKind::Relay, AccountFrom::Account(account)) => RelayAccount::Fixed(account.clone()),
         (ListenerKind::Relay, AccountFrom::Header(name)) => RelayAccount::Field(name.clone()),
+        (ListenerKind::Relay, AccountFrom::Xclient) => RelayAccount::Login,
+        (ListenerKind::Relay, AccountFrom::MailFromMap) => RelayAccount::Sender,
         // `fit_to_serve` lets no other relay come here.
         _ => return Who::Customers { plaintext_loopback: listener.plaintext_loopback },
     };

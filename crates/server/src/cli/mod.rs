@@ -79,7 +79,7 @@ enum Check {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::internal(format!("cannot start: {error}")).report(),
     };
@@ -87,6 +87,12 @@ pub fn run() -> ExitCode {
         Ok(code) => code.into(),
         Err(failure) => failure.report(),
     }
+}
+
+/// The policy engine refuses to judge when little of the stack is left: there is plenty of it.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    const STACK: usize = 8 << 20;
+    tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build()
 }
 
 async fn carry_out(cli: Cli) -> Result<Code, Failure> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqlitePool};
-use sqlx::{Executor, SqlSafeStr};
+use sqlx::{Executor, SqlSafeStr, SqlStr};
 
 use super::row::{Inner, Row};
 use super::transaction::{Kind, Session, Transaction};
@@ -121,20 +121,10 @@ impl Store {
         values: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
         let statement = statement.into_sql_str();
-        let readers = match &self.engine {
-            Engine::Sqlite { readers, .. } => return rows_of_sqlite(readers, statement, &values).await,
-            Engine::Postgres { readers, .. } => readers,
-        };
-        loop {
-            let mut session = Session::on(postgres::acquire(readers).await?);
-            match rows_of_postgres(session.connection()?, statement.clone(), &values).await {
-                // The server was started anew since: connections that waited in the pool are of the old one.
-                Err(error) if error.is_broken_connection() => drop(session),
-                done => {
-                    session.end();
-                    return done;
-                }
-            }
+        // In boxes: what waits for the database is large, and everybody who asks would carry it along.
+        match &self.engine {
+            Engine::Sqlite { readers, .. } => Box::pin(rows_of_sqlite(readers, statement, &values)).await,
+            Engine::Postgres { readers, .. } => Box::pin(asked(readers, &statement, &values)).await,
         }
     }
 
@@ -177,10 +167,11 @@ impl Store {
         }
         match &self.engine {
             Engine::Sqlite { writer: Some(writer), .. } => {
-                Ok(Transaction::on(Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)))
+                let begun = Box::pin(writer.begin_with("BEGIN IMMEDIATE")).await?;
+                Ok(Transaction::on(Kind::Sqlite(begun)))
             }
             Engine::Sqlite { writer: None, .. } => Err(StoreError::ReadOnly { store: self.name.clone() }),
-            Engine::Postgres { writers, .. } => begin_postgres(writers, "BEGIN").await,
+            Engine::Postgres { writers, .. } => Box::pin(begin_postgres(writers, "BEGIN")).await,
         }
     }
 
@@ -226,6 +217,21 @@ impl Store {
                 let both = async { tokio::join!(readers.close(), writers.close()) };
                 // One that hangs is left to itself.
                 let _closed = tokio::time::timeout(PATIENCE, both).await;
+            }
+        }
+    }
+}
+
+/// Asks until a connection holds.
+async fn asked(readers: &PgPool, statement: &SqlStr, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    loop {
+        let mut session = Session::on(postgres::acquire(readers).await?);
+        match rows_of_postgres(session.connection()?, statement.clone(), values).await {
+            // The server was started anew since: connections that waited in the pool are of the old one.
+            Err(error) if error.is_broken_connection() => drop(session),
+            done => {
+                session.end();
+                return done;
             }
         }
     }

@@ -43,11 +43,14 @@ impl Store {
     /// # Errors
     /// When one cannot be written; then none is.
     pub async fn change(&self, writes: &[Write]) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
-        for write in writes {
-            transaction.execute(write).await?;
-        }
-        transaction.commit().await
+        let all = async {
+            let mut transaction = self.begin().await?;
+            for write in writes {
+                transaction.execute(write).await?;
+            }
+            transaction.commit().await
+        };
+        Box::pin(all).await
     }
 }
 

@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use countersign_core::about::About;
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::request::{Envelope, Request};
 use jiff::{SignedDuration, Timestamp};
@@ -131,7 +130,7 @@ impl Transit {
         let accepted: BTreeSet<String> = recipients.iter().map(ToString::to_string).collect();
         let offered: BTreeSet<String> = accepted.iter().cloned().chain(refused.map(str::to_owned)).collect();
         let alone = Envelope { mail_from: mail_from.clone(), recipients: vec![] };
-        let about = About::message(&alone, submission.message.bytes());
+        let about = submission.message.about(&alone);
         let about: String = about.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
         let (offered, accepted) = (joined(&offered), joined(&accepted));
         Some(Offer {
