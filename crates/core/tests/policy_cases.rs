@@ -194,6 +194,8 @@ fn command(verb: Verb, actor: Option<&str>) -> Command {
     let actor = match actor {
         Some("local") => Actor::Local(0),
         Some("clock") => Actor::Clock,
+        Some("staff-key") => Actor::StaffKey("ana@esp.example".to_owned()),
+        Some("account-key") => Actor::AccountKey("acme-api".to_owned()),
         other => Actor::Staff(other.unwrap_or("ana").to_owned()),
     };
     Command { verb, actor, object: "x".to_owned(), arguments: String::new(), message: None }

@@ -9,8 +9,9 @@ use countersign_core::ids::AccountId;
 use countersign_core::request::{Gate, Mode};
 
 use super::account::{Account, Credential, OwnedDomain};
-use super::rows;
+use super::key::ApiKey;
 use super::target::{Blocked, Target};
+use super::{key_rows, rows};
 use crate::store::shared::Word;
 use crate::store::{Shared, Store, StoreError};
 
@@ -29,6 +30,8 @@ pub struct Directory {
 struct Cache {
     accounts: HashMap<AccountId, Arc<Account>>,
     logins: HashMap<String, Credential>,
+    /// By the digest of their secrets.
+    keys: HashMap<[u8; 32], Vec<ApiKey>>,
     modes: HashMap<Gate, Option<Mode>>,
     /// How often all was forgotten.
     forgotten: u64,
@@ -161,6 +164,36 @@ impl Directory {
             }
         }
         Ok(owners)
+    }
+
+    /// Whose login it is, of whatever kind; read anew each time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn owner(&self, login: &str) -> Result<Option<AccountId>, DirectoryError> {
+        match &self.store {
+            Some(store) => Ok(rows::owner(store, login).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The API keys that have this digest: none or one, unless two have the same secret.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn keys(&self, tag: &[u8; 32]) -> Result<Vec<ApiKey>, DirectoryError> {
+        if let Some(known) = self.cache().keys.get(tag) {
+            return Ok(known.clone());
+        }
+        let Some(store) = &self.store else { return Ok(vec![]) };
+        let before = self.cache().forgotten;
+        let found = key_rows::keys(store, tag).await?;
+        let mut cache = self.cache();
+        // Wrong ones are as many as somebody likes: they are not kept.
+        if cache.forgotten == before && !found.is_empty() {
+            cache.keys.insert(*tag, found.clone());
+        }
+        Ok(found)
     }
 
     /// The mode that `observe` or `enforce` gave a gate.

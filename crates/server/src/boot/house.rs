@@ -121,7 +121,7 @@ impl House {
             Shared::rehearse(url)?;
         }
         let own = config.send.listeners.iter().filter_map(|listener| listener.tls_files.as_ref());
-        for files in own.chain(config.tls.as_ref()) {
+        for files in own.chain(config.api.tls_files.as_ref()).chain(config.tls.as_ref()) {
             tls::server_config(&files.cert_file, &files.key_file)?;
         }
         Ok(())

@@ -10,7 +10,7 @@ mod program;
 mod sockets;
 mod supervisor;
 
-pub use data::{Data, DataError, is_in_use};
+pub use data::{Data, DataError, hold, is_in_use};
 pub use doors::{Ready, Running};
 pub use house::{BootError, House, judge, resolver, rules, way};
 pub use program::{Program, SuccessorError};

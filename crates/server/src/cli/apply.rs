@@ -41,9 +41,16 @@ impl Apply {
                 secrets.insert(credential.login.clone(), secret.to_string());
             }
         }
+        let mut staff_secrets = BTreeMap::new();
+        for staff in &file.staff {
+            if let Some(path) = &staff.api_secret_file {
+                let secret = read_secret(path).map_err(|e| wrong(&e))?;
+                staff_secrets.insert(staff.email.to_string(), secret.to_string());
+            }
+        }
         let name = self.file.display().to_string();
-        let request =
-            control::Apply { file: name, text, secrets, trust_proof: self.trust_proof, prune: self.prune };
+        let (trust_proof, prune) = (self.trust_proof, self.prune);
+        let request = control::Apply { file: name, text, secrets, staff_secrets, trust_proof, prune };
         let loaded = load(config)?;
         let body = serde_json::to_value(&request).map_err(Failure::internal)?;
         let dir = loaded.config.server.data_dir.clone();

@@ -76,8 +76,8 @@ async fn act(config: &Config, reference: &str, verb: &str, done: &str) -> Result
 }
 
 async fn rows(config: &Config, all: bool) -> Result<Vec<Value>, Failure> {
-    match ask(&config.server.data_dir, Method::GET, &format!("/v1/held?all={all}"), None).await {
-        Ok(answer) => Ok(answer.get("held").and_then(Value::as_array).cloned().unwrap_or_default()),
+    match pages(config, all).await {
+        Ok(rows) => Ok(rows),
         Err(NoAnswer::NoServer) => {
             let store = Data::read(config, &Clock::system()).await?.store;
             let which = if all { Which::All } else { Which::Open };
@@ -85,6 +85,20 @@ async fn rows(config: &Config, all: bool) -> Result<Vec<Value>, Failure> {
             Ok(held.iter().map(|row| json!(row)).collect())
         }
         Err(problem) => Err(problem.into()),
+    }
+}
+
+/// Every page of a server's list.
+async fn pages(config: &Config, all: bool) -> Result<Vec<Value>, NoAnswer> {
+    let mut rows = Vec::new();
+    let mut path = format!("/v1/held?all={all}&limit=1000");
+    loop {
+        let answer = ask(&config.server.data_dir, Method::GET, &path, None).await?;
+        rows.extend(answer.get("held").and_then(Value::as_array).into_iter().flatten().cloned());
+        match answer.get("next").and_then(Value::as_str) {
+            Some(next) => path = format!("/v1/held?all={all}&limit=1000&after={next}"),
+            None => return Ok(rows),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod ledger;
 mod mode;
 mod serve;
 mod spf;
+mod store;
 mod trial;
 
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ enum Verb {
     /// The ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerVerb),
+    /// The store
+    #[command(subcommand)]
+    Store(store::StoreVerb),
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -110,6 +114,7 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Observe(set) => set.run(file, countersign_core::request::Mode::Observe).await,
         Verb::Enforce(set) => set.run(file, countersign_core::request::Mode::Enforce).await,
         Verb::Ledger(verb) => verb.run(file).await,
+        Verb::Store(verb) => verb.run(file).await,
         Verb::Config(verb) => verb.run(file).await,
     }
 }

@@ -69,9 +69,7 @@ impl Store {
     /// # Errors
     /// When there is none, or it is of another version.
     pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let engine = Engine::Sqlite { readers: sqlite::open_read_only(path).await?, writer: None };
-        let store = Self { name: path.display().to_string(), engine, writable: false };
-        store.known_version().await
+        Self::look_at(&StoreUrl::Sqlite(path.to_owned())).await?.known_version().await
     }
 
     /// Connects to Postgres and brings the tables up to date.
@@ -89,10 +87,22 @@ impl Store {
     /// # Errors
     /// When it cannot be reached, has no tables of ours, or those of another version.
     pub async fn connect_read_only(url: &PostgresUrl) -> Result<Self, StoreError> {
-        let pool = postgres::open_read_only(url).await?;
-        let engine = Engine::Postgres { readers: pool.clone(), writers: pool };
-        let store = Self { name: url.to_string(), engine, writable: false };
-        store.known_version().await
+        Self::look_at(&StoreUrl::Postgres(url.clone())).await?.known_version().await
+    }
+
+    /// Opens it for reading whatever tables it has.
+    pub(super) async fn look_at(url: &StoreUrl) -> Result<Self, StoreError> {
+        let (name, engine) = match url {
+            StoreUrl::Sqlite(path) => {
+                let readers = sqlite::open_read_only(path).await?;
+                (path.display().to_string(), Engine::Sqlite { readers, writer: None })
+            }
+            StoreUrl::Postgres(url) => {
+                let pool = postgres::open_read_only(url).await?;
+                (url.to_string(), Engine::Postgres { readers: pool.clone(), writers: pool })
+            }
+        };
+        Ok(Self { name, engine, writable: false })
     }
 
     async fn known_version(self) -> Result<Self, StoreError> {

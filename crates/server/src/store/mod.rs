@@ -1,10 +1,14 @@
 //! The store: the database, what is written to it, and the ledger.
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
+pub mod answers;
 mod bell;
 mod changes;
+pub mod copy;
 mod db;
 mod error;
+#[cfg(test)]
+pub(crate) mod fresh;
 pub mod jobs;
 mod keys;
 pub mod lease;
@@ -14,6 +18,7 @@ pub mod nodes;
 pub mod outbox;
 mod row;
 pub mod shared;
+mod tables;
 mod transaction;
 mod write;
 
@@ -22,6 +27,7 @@ pub use changes::Changes;
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
+pub use ledger::page::{Page, Place, page};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{

@@ -114,6 +114,11 @@ impl Transaction {
 
     /// Whether a statement that failed leaves the transaction as it was before it.
     pub(super) fn survives(&self) -> bool {
+        self.is_sqlite()
+    }
+
+    /// Whether it is SQLite that is spoken to.
+    pub(super) fn is_sqlite(&self) -> bool {
         matches!(self.on, Kind::Sqlite(_))
     }
 

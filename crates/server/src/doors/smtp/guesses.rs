@@ -29,23 +29,23 @@ pub struct MostGuesses {
 /// these are the same whether there is such a login, and where it is at home. Home makes a difference for the right
 /// secret only.
 #[derive(Clone)]
-pub(super) struct Guesses {
+pub(in crate::doors) struct Guesses {
     most: Arc<Mutex<MostGuesses>>,
     shared: Shared,
 }
 
 /// A sign-in: as whom, and from where.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attempt<'a> {
-    pub(super) login: &'a str,
-    pub(super) ip: IpAddr,
+pub(in crate::doors) struct Attempt<'a> {
+    pub(in crate::doors) login: &'a str,
+    pub(in crate::doors) ip: IpAddr,
     /// Whether there is such a login with networks of its own or of its account, and they name the address.
-    pub(super) meant: bool,
+    pub(in crate::doors) meant: bool,
 }
 
 /// To whom sign-in is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Open {
+pub(in crate::doors) enum Open {
     Everybody,
     /// Too many have failed: only the right secret is let in, from where its login is at home.
     AtHome,
@@ -67,13 +67,13 @@ impl Guesses {
     }
 
     /// Whether a sign-in may be looked at now.
-    pub(super) async fn open(&self, attempt: Attempt<'_>, now: Instant) -> Open {
+    pub(in crate::doors) async fn open(&self, attempt: Attempt<'_>, now: Instant) -> Open {
         self.count(attempt, 0, now).await
     }
 
     /// A sign-in has failed: it counts for everybody, or, while strangers are stopped, only where its login is at
     /// home. One beyond the limit counts nowhere, and nobody may tell its answer.
-    pub(super) async fn failed(&self, attempt: Attempt<'_>, now: Instant) -> Open {
+    pub(in crate::doors) async fn failed(&self, attempt: Attempt<'_>, now: Instant) -> Open {
         self.count(attempt, 1, now).await
     }
 
@@ -102,7 +102,7 @@ impl Guesses {
     }
 
     /// Somebody has signed in: from that network the login is at home.
-    pub(super) fn remember(&self, attempt: Attempt<'_>, now: Instant) {
+    pub(in crate::doors) fn remember(&self, attempt: Attempt<'_>, now: Instant) {
         self.shared.mark(self.home(attempt), KNOWN, now);
     }
 

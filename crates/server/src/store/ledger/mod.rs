@@ -11,6 +11,7 @@ mod log;
 mod loose;
 pub mod order;
 mod owed;
+pub mod page;
 mod payload;
 mod permit;
 pub mod read;
@@ -20,7 +21,7 @@ mod trouble;
 pub mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use handle::{Clock, Ledger, RecordError};
 pub use log::Log;
