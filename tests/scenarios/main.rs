@@ -21,6 +21,7 @@ mod databases;
 mod dns;
 mod doctor;
 mod extensions;
+mod handover;
 mod http;
 mod init;
 mod letters;

@@ -12,12 +12,15 @@ use super::account::{Account, Credential};
 use super::key::ApiKey;
 use super::target::{Blocked, Target};
 use super::{key_rows, rows};
-use crate::store::{Store, StoreError};
+use crate::store::shared::Word;
+use crate::store::{Shared, Store, StoreError};
 
 /// Accounts by id, credentials by login.
 #[derive(Clone)]
 pub struct Directory {
     store: Option<Store>,
+    /// Who else reads this store, and wants to hear that something changed.
+    shared: Shared,
     cache: Arc<Mutex<Cache>>,
     /// Blocks of this run: they count also while the store cannot write them.
     stopped: Arc<Mutex<Vec<(Target, Blocked)>>>,
@@ -42,7 +45,20 @@ impl Directory {
     /// The accounts of a store.
     #[must_use]
     pub fn of_store(store: Store) -> Self {
-        Self { store: Some(store), cache: Arc::default(), stopped: Arc::default(), lent: Arc::default() }
+        let shared = Shared::memory();
+        Self {
+            store: Some(store),
+            shared,
+            cache: Arc::default(),
+            stopped: Arc::default(),
+            lent: Arc::default(),
+        }
+    }
+
+    /// Whose changes other nodes hear of at once.
+    #[must_use]
+    pub fn shared(self, shared: Shared) -> Self {
+        Self { shared, ..self }
     }
 
     /// These accounts and no others: `check` without a store.
@@ -50,7 +66,8 @@ impl Directory {
     pub fn fixed(accounts: Vec<Account>) -> Self {
         let accounts = accounts.into_iter().map(|account| (account.id.clone(), Arc::new(account))).collect();
         let cache = Arc::new(Mutex::new(Cache { accounts, ..Cache::default() }));
-        Self { store: None, cache, stopped: Arc::default(), lent: Arc::default() }
+        let shared = Shared::memory();
+        Self { store: None, shared, cache, stopped: Arc::default(), lent: Arc::default() }
     }
 
     /// An account.
@@ -90,17 +107,25 @@ impl Directory {
 
     /// Stops a target at once, in this process; the rows come with the ruling.
     pub fn stop(&self, target: Target, blocked: Blocked) {
+        let word = Word::Blocked(target.account.clone());
         let mut stopped = self.stopped();
         stopped.retain(|(known, _)| *known != target);
         stopped.push((target, blocked));
         drop(stopped);
         self.forget();
+        self.shared.tell(&word);
     }
 
     /// Lets a target act again.
     pub fn resume(&self, target: &Target) {
         self.stopped().retain(|(stopped, _)| stopped != target);
+        self.changed();
+    }
+
+    /// Rows of accounts were written here: what was kept is forgotten, here and elsewhere.
+    pub fn changed(&self) {
         self.forget();
+        self.shared.tell(&Word::Changed);
     }
 
     fn lay_over(&self, account: &mut Account) {

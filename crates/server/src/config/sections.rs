@@ -40,7 +40,11 @@ const SERVER: &[Key] = &[
 
 const TLS: &[Key] = &[Key::optional("cert_file", Kind::File), Key::optional("key_file", Kind::File)];
 
-const STORE: &[Key] = &[Key::text("url", "sqlite:"), Key::text("shared", "memory:")];
+const STORE: &[Key] = &[
+    Key::text("url", "sqlite:"),
+    Key::text("shared", "memory:"),
+    Key::optional("shared_password_file", Kind::File),
+];
 
 const DNS: &[Key] = &[
     Key::optional("resolvers", Kind::TextOrTexts).or(Fallback::Text("system")),

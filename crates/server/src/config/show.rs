@@ -1,12 +1,11 @@
 //! The effective configuration as TOML, with the origin of each value when asked.
 //! `config show` prints it. Secrets stand in files of their own; a password in an address is left out.
 
-use std::borrow::Cow;
-
 use super::load::Loaded;
 use super::schema::{Key, Kind};
 use super::sections::SECTIONS;
 use super::table::{Entry, Setting, Table, Value};
+use super::value::without_password;
 
 /// Prints the configuration in the order of the reference; what it prints loads again.
 #[must_use]
@@ -83,18 +82,6 @@ fn value(key: &Key, setting: &Setting) -> Option<String> {
         (Value::Flag(flag), _) => Some(flag.to_string()),
         (Value::Pairs(_) | Value::Ignored, _) => None,
     }
-}
-
-/// An address without the password that may stand in it.
-fn without_password(text: &str) -> Cow<'_, str> {
-    let shown = || {
-        let (scheme, rest) = text.split_once("://")?;
-        let authority = rest.split(['/', '?']).next()?;
-        let (user, _) = authority.rsplit_once('@')?.0.split_once(':')?;
-        let host = rest.get(authority.rfind('@')?..)?;
-        Some(format!("{scheme}://{user}:***{host}"))
-    };
-    shown().map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 fn text_of(text: &str) -> String {

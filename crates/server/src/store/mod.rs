@@ -17,6 +17,7 @@ mod migrations;
 pub mod nodes;
 pub mod outbox;
 mod row;
+pub mod shared;
 mod tables;
 mod transaction;
 mod write;
@@ -37,5 +38,6 @@ pub use ledger::{
 };
 pub use nodes::Left;
 pub use row::{Column, Row};
+pub use shared::Shared;
 pub use transaction::Transaction;
 pub use write::{Value, Write};

@@ -75,7 +75,7 @@ impl Control {
         let done = self.gate.apart(async move {
             let reply = gate.pass(case, means).await;
             if is_rows {
-                directory.forget();
+                directory.changed();
             }
             // What stood in the way of the clock may be gone.
             gate.bell.ring();
