@@ -28,7 +28,7 @@ use crate::probes::domain::DomainExists;
 use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
-use crate::store::{Ledger, Log, StoreError};
+use crate::store::{Checkpoints, Ledger, Log, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -37,6 +37,7 @@ pub struct House {
     pub config: Config,
     pub data: Arc<Data>,
     pub gate: Gate,
+    pub checkpoints: Checkpoints,
     pub directory: Directory,
     pub verifier: Verifier,
     pub exits: Exits,
@@ -58,6 +59,7 @@ impl House {
         let data = Data::take(&config, &clock).await?;
         let log = Log::of_node(&data.store, &data.keys, hostname.as_str(), &data.dir, clock.now()).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
+        let checkpoints = Checkpoints::of(data.store.clone(), &data.keys, log, clock.function())?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let directory = Directory::of_store(data.store.clone());
@@ -69,7 +71,7 @@ impl House {
         let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
         let (data, verifier) = (Arc::new(data), Verifier::default());
-        Ok(Self { config, data, gate, directory, verifier, exits, clock, hostname })
+        Ok(Self { config, data, gate, checkpoints, directory, verifier, exits, clock, hostname })
     }
 
     /// The same house after another configuration: what rules, the ways out and the settings are new; store,
@@ -89,6 +91,7 @@ impl House {
             config,
             data: Arc::clone(&self.data),
             gate,
+            checkpoints: self.checkpoints.clone(),
             directory: self.directory.clone(),
             verifier: self.verifier.clone(),
             clock: self.clock.clone(),

@@ -21,8 +21,8 @@ pub use keys::{AccountKey, Keys};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
-    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit, RecordError,
-    Recorded, Refuse, Release,
+    Act, Block, Checkpoints, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit,
+    RecordError, Recorded, Refuse, Release,
 };
 pub use row::{Column, Row};
 pub use transaction::Transaction;

@@ -2,6 +2,7 @@
 //! The gate records and gets permits; `explain` reads; `ledger verify` recomputes.
 
 mod append;
+mod checkpoint;
 mod committer;
 mod draft;
 mod edge;
@@ -9,6 +10,7 @@ mod handle;
 mod insert;
 mod log;
 mod loose;
+mod nodes;
 pub mod order;
 mod owed;
 mod payload;
@@ -22,6 +24,7 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::Checkpoints;
 pub use handle::{Clock, Ledger, RecordError};
 pub use log::Log;
 pub use permit::{Act, Block, Command, Deny, Hold, Permit, Refuse, Release};
