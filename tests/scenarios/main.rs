@@ -13,6 +13,7 @@ mod clock;
 mod crash;
 mod dns;
 mod extensions;
+mod ledger;
 mod letters;
 mod limits;
 mod notices;

@@ -16,7 +16,7 @@ use crate::acts::{Notifier, Sealer};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Resolvers, Scheme as UrlScheme, read_auth_file};
 use crate::custody;
-use crate::doors::clock::{Clockwork, Post};
+use crate::doors::clock::{Clockwork, Days, Post};
 use crate::doors::control::Control;
 use crate::doors::{Exit, Exits};
 use crate::gate::{Gate, Judge};
@@ -28,7 +28,7 @@ use crate::probes::domain::DomainExists;
 use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
-use crate::store::{Checkpoints, Ledger, Log, StoreError};
+use crate::store::{Checkpoints, Ledger, Log, Retention, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -38,6 +38,7 @@ pub struct House {
     pub data: Arc<Data>,
     pub gate: Gate,
     pub checkpoints: Checkpoints,
+    pub days: Days,
     pub directory: Directory,
     pub verifier: Verifier,
     pub exits: Exits,
@@ -59,6 +60,7 @@ impl House {
         let data = Data::take(&config, &clock).await?;
         let log = Log::of_node(&data.store, &data.keys, hostname.as_str(), &data.dir, clock.now()).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
+        let days = Days::of(Retention::of(data.store.clone(), &log), config.payload_days);
         let checkpoints = Checkpoints::of(data.store.clone(), &data.keys, log, clock.function())?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
@@ -71,7 +73,7 @@ impl House {
         let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
         let (data, verifier) = (Arc::new(data), Verifier::default());
-        Ok(Self { config, data, gate, checkpoints, directory, verifier, exits, clock, hostname })
+        Ok(Self { config, data, gate, checkpoints, days, directory, verifier, exits, clock, hostname })
     }
 
     /// The same house after another configuration: what rules, the ways out and the settings are new; store,
@@ -88,6 +90,7 @@ impl House {
         let gate = self.gate.with(judge, sealer, notifier);
         Ok(Self {
             exits: exits(&config, &hostname)?,
+            days: self.days.with(config.payload_days),
             config,
             data: Arc::clone(&self.data),
             gate,
@@ -141,7 +144,7 @@ impl House {
     #[must_use]
     pub fn clockwork(&self) -> Clockwork {
         let name = format!("{}:{}", self.hostname, std::process::id());
-        Clockwork { control: self.control(), post: self.post(), name }
+        Clockwork { control: self.control(), post: self.post(), days: self.days.clone(), name }
     }
 
     /// What sends our own mail.

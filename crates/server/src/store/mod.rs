@@ -24,6 +24,10 @@ pub use ledger::{
     Act, Block, Checkpoints, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit,
     RecordError, Recorded, Refuse, Release,
 };
+pub use ledger::{
+    Erasure, Expired, ExportError, Exported, Known, LogError, ProveError, Proved, Retention, erase_account,
+    erase_reference, export, hold_against, is_sealed_for, prove,
+};
 pub use row::{Column, Row};
 pub use transaction::Transaction;
 pub use write::{Value, Write};

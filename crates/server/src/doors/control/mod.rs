@@ -3,6 +3,7 @@
 
 mod accounts;
 pub(super) mod held;
+pub(super) mod ledger;
 mod problem;
 mod rulings;
 
@@ -85,6 +86,7 @@ fn routes(control: watch::Receiver<Control>) -> Router {
         .route("/v1/accounts/{id}/unblock", post(accounts::unblock))
         .route("/v1/apply", post(accounts::apply))
         .route("/v1/modes", post(accounts::set_mode))
+        .route("/v1/ledger/erase", post(ledger::erase))
         .with_state(Current(control))
 }
 
