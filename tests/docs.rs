@@ -136,7 +136,8 @@ fn nothing_names_a_machine_or_a_registry() {
 
 /// The verbs that the documents may use.
 const VERBS: &[&str] = &[
-    "account", "apply", "check", "config", "enforce", "explain", "held", "ledger", "observe", "serve", "try",
+    "account", "apply", "check", "config", "enforce", "explain", "held", "ledger", "observe", "serve",
+    "store", "try",
 ];
 
 /// The first words of lines `countersign VERB` in indented or fenced examples.

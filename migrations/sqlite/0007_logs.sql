@@ -102,11 +102,11 @@ CREATE TABLE witnessed (
 
 -- Who works on this store. A node that was not seen for long is gone.
 CREATE TABLE nodes (
-    node       TEXT   NOT NULL PRIMARY KEY,
+    log        BIGINT NOT NULL PRIMARY KEY,   -- of the node
     started_us BIGINT NOT NULL,
     seen_us    BIGINT NOT NULL
 );
 
--- Whose work it is: after a crash only that node puts it right.
-ALTER TABLE held ADD COLUMN node TEXT;
-ALTER TABLE transit ADD COLUMN node TEXT;
+-- In whose log it was recorded: after a crash that node puts it right, or another one when it does not come back.
+ALTER TABLE held ADD COLUMN log BIGINT;
+ALTER TABLE transit ADD COLUMN log BIGINT;

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use countersign::sandbox::sink::{Act, On};
-use sqlx::Row;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, Reply, stuffed};
-use crate::clock::{Timed, open};
+use crate::clock::Timed;
 use crate::world::{Plan, World, account, letter, within};
 
 #[tokio::test]
@@ -105,11 +104,9 @@ async fn an_account_writes_to_so_many_new_people_in_a_day() {
     assert_eq!(send(&mut client, &[cy, "BO@reader.example"]).await.code, 250, "they are known by now");
     timed.pass(86_400).await;
     assert_eq!(send(&mut client, &[bo, di]).await.code, 250);
-    let file = std::fs::read(timed.world.path("data/countersign.db")).unwrap();
-    let log = std::fs::read(timed.world.path("data/countersign.db-wal")).unwrap();
-    let readable = [file, log].concat().windows(bo.len()).any(|octets| octets == bo.as_bytes());
-    assert!(!readable, "nobody reads an address in the store");
-    timed.close().await;
+    let world = timed.close().await;
+    assert!(world.anybody_reads("acme"), "what is no secret is read");
+    assert!(!world.anybody_reads(bo), "nobody reads an address in the store");
 }
 
 #[tokio::test]
@@ -129,12 +126,11 @@ async fn what_cannot_be_counted_waits() {
     let world = World::of(capped("per_credential_day = 5")).await;
     let mut client = world.client("acme").await;
     assert_eq!(send(&mut client, &["bo@reader.example"]).await.code, 250);
-    let mut store = open(&world.path("data/countersign.db")).await;
-    sqlx::query("ALTER TABLE day_counts RENAME TO gone").execute(&mut store).await.unwrap();
+    world.change(&["ALTER TABLE day_counts RENAME TO gone"]).await;
     let reply = send(&mut client, &["bo@reader.example"]).await;
     assert_eq!(reply.code, 451, "{reply:?}");
     assert!(reply.text().contains("cannot count now"), "{reply:?}");
-    sqlx::query("ALTER TABLE gone RENAME TO day_counts").execute(&mut store).await.unwrap();
+    world.change(&["ALTER TABLE gone RENAME TO day_counts"]).await;
     assert_eq!(send(&mut client, &["bo@reader.example"]).await.code, 250);
 }
 
@@ -142,19 +138,16 @@ async fn what_cannot_be_counted_waits() {
 async fn without_a_cap_nothing_is_counted() {
     let world = World::usual().await;
     assert_eq!(send(&mut world.client("acme").await, &["bo@reader.example"]).await.code, 250);
-    let mut store = open(&world.path("data/countersign.db")).await;
-    for table in ["SELECT COUNT(*) FROM day_counts", "SELECT COUNT(*) FROM known_recipients"] {
-        let rows: i64 = sqlx::query(table).fetch_one(&mut store).await.unwrap().get(0);
-        assert_eq!(rows, 0, "{table}");
+    for table in ["SELECT COUNT(*) AS n FROM day_counts", "SELECT COUNT(*) AS n FROM known_recipients"] {
+        assert_eq!(world.number(table).await, 0, "{table}");
     }
 }
 
 /// The count is given back with the outcome, which is recorded soon after the reply.
 async fn until_outcomes(world: &World, count: usize) {
-    let mut store = open(&world.path("data/countersign.db")).await;
-    let recorded = "SELECT COUNT(*) FROM entries WHERE kind = 'outcome'";
+    let recorded = "SELECT COUNT(*) AS n FROM entries WHERE kind = 'outcome'";
     within(10, "an outcome", async {
-        while sqlx::query(recorded).fetch_one(&mut store).await.unwrap().get::<i64, _>(0) < count as i64 {
+        while world.number(recorded).await < count as i64 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })

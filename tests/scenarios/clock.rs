@@ -1,7 +1,6 @@
 //! The clock: what happens because time passes. The server runs in this process where time must be moved,
 //! with a clock that the test sets; else it is the real program.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -13,9 +12,6 @@ use countersign::custody::{self, State};
 use countersign::doors::clock::Clockwork;
 use countersign_core::ids::Ref;
 use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
 
 use crate::client::Client;
 use crate::world::{KEPT, Plan, World, letter, within};
@@ -106,10 +102,8 @@ async fn two_clocks_on_one_store_end_a_custody_once() {
     for reference in references {
         assert_eq!(timed.state(reference).await, State::Expired);
     }
-    let mut store = timed.store().await;
-    let commands = "SELECT COUNT(*) FROM entries WHERE kind = 'command' AND account_id = 'acme'";
-    let commands: i64 = sqlx::query(commands).fetch_one(&mut store).await.unwrap().get(0);
-    assert_eq!(commands, 20, "one leaf each");
+    let commands = "SELECT COUNT(*) AS n FROM entries WHERE kind = 'command' AND account_id = 'acme'";
+    assert_eq!(timed.number(commands).await, 20, "one leaf each");
     timed.close().await;
 }
 
@@ -120,16 +114,13 @@ async fn mail_that_was_held_before_there_were_jobs_expires_too() {
     assert_eq!(reply.code, 250, "{reply:?}");
     world.terminate().await;
     // The store as the version before left it, with its time over.
-    let mut store = open(&world.path("data/countersign.db")).await;
-    for statement in [
+    let before = [
         "DROP TABLE jobs",
         "DROP TABLE outbox",
         "DELETE FROM _sqlx_migrations WHERE version = 5",
         "UPDATE held SET until_us = 1",
-    ] {
-        sqlx::query(statement).execute(&mut store).await.unwrap();
-    }
-    store.close().await.unwrap();
+    ];
+    world.change(&before).await;
     world.start().await;
     within(30, "the end of custody", async {
         while world.json(&["held", "ls", "--all", "--json"]).await[0]["state"] != "expired" {
@@ -187,11 +178,10 @@ impl Timed {
 
     /// The server's own clock may have taken some of what was due.
     pub(crate) async fn settled(&self) {
-        let mut store = self.store().await;
         within(30, "the end of what is under way", async {
             let under_way = "SELECT (SELECT COUNT(*) FROM jobs WHERE lease_us IS NOT NULL) \
-                 + (SELECT COUNT(*) FROM outbox WHERE lease_us IS NOT NULL)";
-            while sqlx::query(under_way).fetch_one(&mut store).await.unwrap().get::<i64, _>(0) > 0 {
+                 + (SELECT COUNT(*) FROM outbox WHERE lease_us IS NOT NULL) AS n";
+            while self.number(under_way).await > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
@@ -226,23 +216,17 @@ impl Timed {
     }
 
     async fn jobs(&self) -> i64 {
-        let mut store = self.store().await;
-        sqlx::query("SELECT COUNT(*) FROM jobs").fetch_one(&mut store).await.unwrap().get(0)
+        self.number("SELECT COUNT(*) AS n FROM jobs").await
     }
 
-    async fn store(&self) -> SqliteConnection {
-        open(&self.world.path("data/countersign.db")).await
+    async fn number(&self, statement: &'static str) -> i64 {
+        self.running.house.data.store.row(statement, vec![]).await.unwrap().unwrap().get("n").unwrap()
     }
 
     pub(crate) async fn close(self) -> World {
         self.running.close().await;
         self.world
     }
-}
-
-pub(crate) async fn open(store: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(store).busy_timeout(Duration::from_secs(5));
-    options.connect().await.unwrap()
 }
 
 const DAY: i64 = 86_400;

@@ -3,11 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Row};
+use countersign::store::Value;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
@@ -88,48 +85,42 @@ async fn a_changed_octet_of_the_ledger_is_found_and_named() {
     }
     assert_eq!(world.terminate().await.0, Some(0));
     world.cli(&["ledger", "verify"]).await.expect_code(0);
-    let store = world.path("data/countersign.db");
     for (table, column, octet) in
         [("leaves", "leaf", 0), ("leaves", "leaf", 40), ("leaves", "hash", 31), ("payloads", "sealed", 60)]
     {
-        flip(&store, table, column, octet).await;
+        flip(&world, table, column, octet).await;
         let said = world.cli(&["ledger", "verify", "--json"]).await.expect_code(20);
         assert!(said.stderr.contains(&format!("leaf {LEAF}")), "{table}.{column}: {said:?}");
         assert_eq!(said.json()[0]["leaf"], LEAF, "{table}.{column}");
-        flip(&store, table, column, octet).await;
+        flip(&world, table, column, octet).await;
     }
     world.cli(&["ledger", "verify"]).await.expect_code(0);
-    delete(&store).await;
+    delete(&world).await;
     world.cli(&["ledger", "verify"]).await.expect_code(20);
 }
 
 /// Changes one bit of one octet of a value of the fourth leaf; a second time, it changes it back.
-async fn flip(store: &Path, table: &str, column: &str, octet: usize) {
-    let mut connection = open(store).await;
-    let select = format!("SELECT {column} FROM {table} WHERE idx = $1");
-    let row = sqlx::query(sqlx::AssertSqlSafe(select)).bind(LEAF).fetch_one(&mut connection).await.unwrap();
-    let mut value: Vec<u8> = row.get(0);
+async fn flip(world: &World, table: &str, column: &str, octet: usize) {
+    let leaf = Value::int(LEAF);
+    let select = format!("SELECT {column} AS value FROM {table} WHERE idx = $1");
+    let mut value: Vec<u8> = world.rows(&select, vec![leaf.clone()]).await[0].get("value").unwrap();
     value[octet] ^= 1;
-    let update = format!("UPDATE {table} SET {column} = $1 WHERE idx = $2");
-    let update = sqlx::query(sqlx::AssertSqlSafe(update)).bind(value).bind(LEAF);
-    assert_eq!(update.execute(&mut connection).await.unwrap().rows_affected(), 1);
+    let update = format!("UPDATE {table} SET {column} = $1 WHERE idx = $2 RETURNING idx");
+    let store = world.store().await;
+    let mut transaction = store.begin().await.unwrap();
+    let values = vec![Value::blob(value), leaf];
+    assert_eq!(transaction.rows(sqlx::AssertSqlSafe(update), values).await.unwrap().len(), 1);
+    transaction.commit().await.unwrap();
 }
 
 /// Takes the last leaf and its entry away, as somebody who hides something would.
-async fn delete(store: &Path) {
-    let mut connection = open(store).await;
-    for statement in [
+async fn delete(world: &World) {
+    let statements = [
         "DELETE FROM entries WHERE idx = (SELECT MAX(idx) FROM leaves)",
         "DELETE FROM payloads WHERE idx = (SELECT MAX(idx) FROM leaves)",
         "DELETE FROM leaves WHERE idx = (SELECT MAX(idx) FROM leaves)",
-    ] {
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
-    }
-}
-
-async fn open(store: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(store).busy_timeout(Duration::from_secs(5));
-    options.connect().await.unwrap()
+    ];
+    world.change(&statements).await;
 }
 
 const SENDERS: usize = 8;

@@ -1,4 +1,5 @@
-//! The world of a scenario: a name server, a sink, and the real program between them on free ports.
+//! The world of a scenario: a name server, a sink, and the real program between them on free ports. It keeps
+//! everything in a file, or in a database of its own where COUNTERSIGN_TEST_STORE=postgres asks for that.
 //! Every scenario builds one; it ends the server that it started, and no other process.
 
 use std::future::Future;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use countersign::sandbox::dns::{self, DnsServer, ZoneMap};
 use countersign::sandbox::sink::{self, Received, Sink, SinkSettings};
+use countersign_services::{Database, Postgres, postgres_is_wanted};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -35,6 +37,9 @@ pub(crate) struct World {
     pub(crate) dns: DnsServer,
     pub(crate) sink: Sink,
     server: Option<Server>,
+    /// `[store] url`.
+    pub(crate) url: String,
+    pub(crate) database: Option<Database>,
     dir: TempDir,
 }
 
@@ -91,10 +96,33 @@ impl World {
 
     /// Only files: no store, no server.
     pub(crate) async fn bare(plan: Plan) -> Self {
+        match postgres_is_wanted().unwrap() {
+            true => {
+                let server =
+                    Postgres::shared().await.expect("COUNTERSIGN_TEST_STORE=postgres needs Postgres");
+                Self::over(plan, server.database().unwrap()).await
+            }
+            false => Self::in_file(plan).await,
+        }
+    }
+
+    /// The same, and whatever is asked for elsewhere, the store is a file: for what is said of files only.
+    pub(crate) async fn in_file(plan: Plan) -> Self {
+        Self::at(plan, "sqlite:".to_owned(), None).await
+    }
+
+    /// The same, with this database of Postgres.
+    pub(crate) async fn over(plan: Plan, database: Database) -> Self {
+        Self::at(plan, database.url(), Some(database)).await
+    }
+
+    /// The same, with a store at this address.
+    pub(crate) async fn at(plan: Plan, url: String, database: Option<Database>) -> Self {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let dns = dns::start(loopback, plan.zones.clone()).await.unwrap();
         let sink = sink::start(loopback, plan.sink.clone()).await.unwrap();
-        let world = Self { dns, sink, server: None, dir: TempDir::new().unwrap() };
+        let dir = TempDir::new().unwrap();
+        let world = Self { dns, sink, server: None, url, database, dir };
         world.write("countersign.toml", &world.configuration(&plan));
         world.write("accounts.toml", &plan.accounts);
         world.write("policies/keep.cedar", KEEP);
@@ -106,10 +134,10 @@ impl World {
     }
 
     fn configuration(&self, plan: &Plan) -> String {
-        let (dns, sink) = (self.dns.address(), self.sink.address());
+        let (dns, sink, url) = (self.dns.address(), self.sink.address(), &self.url);
         format!(
             "[server]\nhostname = \"gate.esp.example\"\ndata_dir = \"data\"\n[dns]\nresolvers = [\"{dns}\"]\n\
-             [policy]\ndir = \"policies\"\n[send]\n{}\n\
+             [store]\nurl = \"{url}\"\n[policy]\ndir = \"policies\"\n[send]\n{}\n\
              [[send.listener]]\nlisten = \"127.0.0.1:0\"\nplaintext = \"loopback\"\n\
              [[send.listener]]\nlisten = \"127.0.0.1:0\"\n\
              [[send.upstream]]\nname = \"sink\"\nurl = \"smtp://{sink}\"\n{}\n{}\n",

@@ -32,7 +32,7 @@ impl Request {
     /// The digest of exactly this: a permit for another message or command does not fit.
     #[must_use]
     pub fn about(&self) -> About {
-        let message = |asked: &Submission| About::message(&asked.envelope, asked.message.bytes());
+        let message = |asked: &Submission| asked.message.about(&asked.envelope);
         match &self.ask {
             Ask::Send(submission) => message(submission),
             Ask::Command(command) => match &command.message {

@@ -37,7 +37,7 @@ fn take(first: u64, end: u64, step: u64) -> Option<u64> {
     let mut moves = 0;
     for number in (first..end).step_by(usize::try_from(step).unwrap_or(1)) {
         let mut dice = Dice::new(number);
-        let listener = (dice.throw() & 0x3ff) as u16;
+        let listener = (dice.throw() & 0x7ff) as u16;
         let length = 1 + dice.below(60);
         let taken = Cell::new(0_u64);
         let steps = (0..length).map(|_| Move::of(dice.throw())).inspect(|_| taken.set(taken.get() + 1));

@@ -1,10 +1,12 @@
 //! Envelope addresses and parameters: kept as they came, printed as they were read, and the two grammars of
 //! addresses that we have agree.
-//! The fuzz targets `path` and `parameters`.
+//! So are the attributes of XCLIENT.
+//! The fuzz targets `path`, `parameters` and `xclient`.
 
 use countersign_core::address::EmailAddress;
 use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
 use countersign_wire::smtp::path::{Path, PathError};
+use countersign_wire::smtp::xclient::{ATTRIBUTES, Xclient};
 
 /// The octets are an address without brackets.
 pub(crate) fn path(octets: &[u8]) {
@@ -39,6 +41,19 @@ pub(crate) fn parameters(octets: &[u8]) {
         assert_eq!(read.is_empty(), read.to_string().is_empty());
         check_printed(&read.to_string(), text);
     }
+}
+
+/// The octets are what follows `XCLIENT `.
+pub(crate) fn xclient(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else { return };
+    let Ok(read) = Xclient::parse(text) else { return };
+    let printed = read.to_string();
+    assert_eq!(printed.strip_prefix("XCLIENT ").map(Xclient::parse), Some(Ok(read.clone())), "{printed}");
+    check_printed(&printed, &format!("XCLIENT {text}"));
+    assert_eq!(read.limited_to(&ATTRIBUTES.map(str::to_owned)), read);
+    assert!(read.limited_to(&[]).is_empty() && !read.is_empty());
+    let login = read.login.as_ref().and_then(|login| login.value());
+    assert!(login.is_none_or(|login| !login.is_empty() && !login.contains(char::is_control)), "{login:?}");
 }
 
 /// What goes to an upstream has as many words as came, and nothing that ends a line.

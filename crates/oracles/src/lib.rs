@@ -15,6 +15,7 @@ pub mod model;
 pub mod mutation;
 mod naive;
 mod pieces;
+mod proxy;
 mod reply;
 mod smtp_line;
 mod spf;
@@ -30,7 +31,7 @@ pub struct Oracle {
 }
 
 /// All of them.
-pub static ORACLES: [Oracle; 20] = [
+pub static ORACLES: [Oracle; 22] = [
     Oracle { name: "address", check: address::address },
     Oracle { name: "auth", check: auth::auth },
     Oracle { name: "capabilities", check: reply::capabilities },
@@ -44,6 +45,7 @@ pub static ORACLES: [Oracle; 20] = [
     Oracle { name: "mime_walk", check: mime::mime_walk },
     Oracle { name: "parameters", check: envelope::parameters },
     Oracle { name: "path", check: envelope::path },
+    Oracle { name: "proxy_header", check: proxy::proxy_header },
     Oracle { name: "session_walk", check: walk::session_walk },
     Oracle { name: "signed_note", check: ledger::signed_note },
     Oracle { name: "smtp_line", check: smtp_line::smtp_line },
@@ -51,6 +53,7 @@ pub static ORACLES: [Oracle; 20] = [
     Oracle { name: "spf_record", check: spf::spf_record },
     Oracle { name: "tile_path", check: ledger::tile_path },
     Oracle { name: "witness_request", check: ledger::witness_request },
+    Oracle { name: "xclient", check: envelope::xclient },
 ];
 
 /// Asks the oracle of that name; a name that no oracle has is a fault of the caller.

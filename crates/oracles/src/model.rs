@@ -34,6 +34,7 @@ impl Model {
             (offer.dsn, "RET=FULL"),
             (offer.dsn, "NOTIFY=NEVER"),
             (offer.size.is_some(), "SIZE=5"),
+            (!offer.xclient.is_empty(), "XCLIENT"),
         ];
         Self {
             must_log_in: rules.auth_required,
@@ -72,9 +73,11 @@ impl Model {
         }
         match verb {
             "EHLO" | "HELO" | "RSET" | "NOOP" | "QUIT" => 250,
-            "XCLIENT" => 500,
+            "XCLIENT" if !self.offered.contains(&"XCLIENT") => 500,
             "EXPN" => 502,
             _ if self.greeting.is_none() => 503,
+            "XCLIENT" if self.sender.is_some() || !extended => 503,
+            "XCLIENT" => 250,
             "VRFY" => self.needs_log_in(),
             "STARTTLS" if self.sender.is_some() || !extended || self.encrypted => 503,
             "STARTTLS" => self.needs_offer("STARTTLS"),
@@ -110,6 +113,11 @@ impl Model {
             }
             "STARTTLS" if accepted => {
                 self.encrypted = true;
+                self.greeting = None;
+                self.logged_in = false;
+                self.message_ended();
+            }
+            "XCLIENT" if accepted => {
                 self.greeting = None;
                 self.logged_in = false;
                 self.message_ended();

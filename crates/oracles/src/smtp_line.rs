@@ -53,6 +53,7 @@ fn print(command: &Command) -> Option<String> {
         Command::Bdat { size, last: true } => format!("{verb} {size} LAST"),
         Command::Auth { mechanism, initial: None } => format!("{verb} {mechanism}"),
         Command::Auth { initial: Some(_), .. } => return None,
+        Command::Xclient(said) => said.to_string(),
         Command::Unknown { verb, arguments } => format!("{verb} {arguments}"),
         Command::Data | Command::Rset | Command::Noop | Command::Quit | Command::Help | Command::StartTls => {
             verb.to_string()

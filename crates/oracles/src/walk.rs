@@ -40,7 +40,7 @@ pub const LINES: [&str; 32] = [
     "AUTH PLAIN",
     "AUTH PLAIN",
     "AUTH LOGIN",
-    "XCLIENT a",
+    "XCLIENT LOGIN=a",
     "QUIT",
     "NOOP",
 ];
@@ -76,15 +76,15 @@ impl Move {
 
 /// How many moves there were. Panics where the session and the model differ.
 pub fn walk(listener: u16, moves: impl Iterator<Item = Move>) -> u64 {
-    let flags: [bool; 10] = std::array::from_fn(|bit| listener >> bit & 1 == 1);
+    let flags: [bool; 11] = std::array::from_fn(|bit| listener >> bit & 1 == 1);
     let [auth_required, plaintext_auth, tls, ..] = flags;
     let rules = Rules { auth_required, plaintext_auth, offer: offer(flags, auth_required) };
     let mut walker = Walker { model: Model::new(&rules, tls), session: Session::new(rules, tls) };
     moves.map(|next| walker.take(next)).count() as u64
 }
 
-fn offer(flags: [bool; 10], auth_required: bool) -> Capabilities {
-    let [.., starttls, auth, eight_bit, smtputf8, chunking, dsn, size] = flags;
+fn offer(flags: [bool; 11], auth_required: bool) -> Capabilities {
+    let [_, _, _, starttls, auth, eight_bit, smtputf8, chunking, dsn, size, xclient] = flags;
     Capabilities {
         size: size.then_some(1000),
         starttls,
@@ -95,6 +95,7 @@ fn offer(flags: [bool; 10], auth_required: bool) -> Capabilities {
         dsn,
         pipelining: true,
         enhanced: true,
+        xclient: if xclient { vec!["LOGIN".to_owned()] } else { Vec::new() },
     }
 }
 
@@ -155,6 +156,7 @@ fn event_of(command: &Command, accepted: bool) -> Option<Event> {
             Some(Event::TransactionEnded)
         }
         Command::StartTls => accepted.then_some(Event::TlsStarted),
+        Command::Xclient(_) => accepted.then_some(Event::ClientGiven),
         Command::Auth { .. } => accepted.then_some(Event::Authenticated),
         Command::Quit => Some(Event::Closed),
         _ => None,

@@ -10,7 +10,7 @@ fn twenty_thousand_walks_agree_with_the_model() {
     let mut moves = 0;
     for number in 0..20_000 {
         let mut dice = Dice::new(number);
-        let listener = u16::try_from(dice.throw() & 0x3ff).unwrap();
+        let listener = u16::try_from(dice.throw() & 0x7ff).unwrap();
         let length = 1 + dice.below(60);
         moves += walk(listener, (0..length).map(|_| Move::of(dice.throw())));
     }

@@ -60,7 +60,8 @@ impl Gate {
 
     /// The whole way of a request. Nothing happens unrecorded: no leaf, no permit; no permit, no act.
     pub async fn pass(&self, mut case: Case, means: Means) -> Reply {
-        let (conflict, means) = match self.attempted(&mut case, means).await {
+        // In a box: the way is long, and the policy engine refuses to judge when little of the stack is left.
+        let (conflict, means) = match Box::pin(self.attempted(&mut case, means)).await {
             Ok(reply) => return reply,
             Err(conflict) => conflict,
         };
@@ -68,7 +69,7 @@ impl Gate {
             return Reply::conflict(&conflict);
         }
         // Another message reached the cap first: this one is judged once more, by what is left of it.
-        let again = self.attempted(&mut case, means).await;
+        let again = Box::pin(self.attempted(&mut case, means)).await;
         again.unwrap_or_else(|(conflict, _)| Reply::conflict(&conflict))
     }
 
@@ -114,7 +115,7 @@ impl Gate {
         notices: Vec<Write>,
     ) -> Result<Reply, (Ruling, Means)> {
         judge::count(&ruling);
-        let attempt = self.attempt(request, &ruling, &means);
+        let attempt = self.attempt(request, &ruling, &means).await;
         let particulars = acts::particulars(request, &means, &attempt);
         let rings = !notices.is_empty();
         let recorded = match acts::plan(request, &ruling, &means, &self.sealer, &attempt).await {

@@ -32,6 +32,8 @@ pub struct Limits {
     pub recipients: usize,
     /// Commands of a session between two messages; RCPT has a limit of its own.
     pub commands: usize,
+    /// All of a PROXY header. Its addresses take 52 octets at most; balancers add certificates and names.
+    pub proxy_header: usize,
     /// Chunks of one message (RFC 3030).
     pub chunks: usize,
     /// Octets of one line of a reply that we write. RFC 5321 4.5.3.1.5 allows 512 with CRLF.
@@ -59,6 +61,7 @@ impl Default for Limits {
             mime_parameters: 10_000,
             recipients: 1000,
             commands: 1000,
+            proxy_header: 4096,
             chunks: 10_000,
             reply_line: 500,
             upstream_reply_line: 2048,

@@ -9,8 +9,11 @@ use countersign_wire::header::{self, HeaderError, Section};
 use countersign_wire::limits::Limits;
 use countersign_wire::mime::{self, MimeFault, Structure};
 
+use super::abouts::Abouts;
 use super::singletons::singleton;
 use super::{Ambiguity, Mailbox};
+use crate::about::About;
+use crate::request::Envelope;
 
 /// A message as it was received, and what one reading of it found. Cheap to clone in its bytes.
 #[derive(Debug, Clone)]
@@ -24,6 +27,7 @@ pub struct Message {
     reply_to: Result<Vec<Mailbox>, Ambiguity>,
     duplicates: Vec<&'static str>,
     structure: Result<Structure, MimeFault>,
+    abouts: Abouts,
 }
 
 /// Who sent the message for its author (RFC 5322 3.6.2).
@@ -71,6 +75,7 @@ impl Message {
                 header_fault: None,
                 structure,
                 bytes,
+                abouts: Abouts::default(),
             },
             Err(fault) => Self {
                 from: Err(fault.clone().into()),
@@ -85,8 +90,16 @@ impl Message {
                 header_fault: Some(fault),
                 structure,
                 bytes,
+                abouts: Abouts::default(),
             },
         }
+    }
+
+    /// The digest of this message and an envelope. It is computed once for each envelope: judgement, permit and
+    /// act ask for the same.
+    #[must_use]
+    pub fn about(&self, envelope: &Envelope) -> About {
+        self.abouts.of(envelope, || About::message(envelope, &self.bytes))
     }
 
     /// The one author.

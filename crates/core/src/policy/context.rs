@@ -35,6 +35,11 @@ fn resource_type(verb: Verb) -> &'static str {
 
 /// Every kind is there: what nobody looked at is `unknown`, so that no policy meets a missing attribute.
 fn finding(dossier: &Dossier, kind: Kind) -> RestrictedExpression {
+    record(words(dossier, kind))
+}
+
+/// All that policies see of a finding.
+pub(super) fn words(dossier: &Dossier, kind: Kind) -> [(&'static str, &str); 4] {
     let finding = dossier.finding(kind);
     let evidence = dossier.evidence(kind);
     let why = match finding {
@@ -43,7 +48,7 @@ fn finding(dossier: &Dossier, kind: Kind) -> RestrictedExpression {
     };
     let strength = evidence.map_or(Strength::Claimed, |e| e.strength);
     let detail = evidence.map(|e| e.text("detail")).unwrap_or_default();
-    record([("finding", finding.word()), ("why", why), ("detail", detail), ("strength", strength.word())])
+    [("finding", finding.word()), ("why", why), ("detail", detail), ("strength", strength.word())]
 }
 
 fn record<const N: usize>(pairs: [(&str, &str); N]) -> RestrictedExpression {
@@ -53,23 +58,41 @@ fn record<const N: usize>(pairs: [(&str, &str); N]) -> RestrictedExpression {
         .unwrap_or_else(|_| RestrictedExpression::new_string("duplicate key".to_owned()))
 }
 
-fn about(dossier: &Dossier) -> Vec<(String, RestrictedExpression)> {
+fn about(dossier: &Dossier) -> impl Iterator<Item = (String, RestrictedExpression)> {
+    facts(dossier).into_iter().map(|(name, fact)| {
+        let value = match fact {
+            Fact::Text(value) => text(value),
+            Fact::Number(number) => RestrictedExpression::new_long(number),
+        };
+        (name.to_owned(), value)
+    })
+}
+
+/// A plain value that policies see.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fact<'a> {
+    Text(&'a str),
+    Number(i64),
+}
+
+/// All that policies see beside the findings.
+pub(super) fn facts(dossier: &Dossier) -> [(&'static str, Fact<'_>); 5] {
     let request = dossier.request();
     let actor = match &request.ask {
         Ask::Send(_) => "credential",
         Ask::Command(command) => command.actor.class(),
     };
     let message = request.submission();
-    let author = message.and_then(|s| s.message.from().ok()).map(|m| m.address.domain().to_string());
+    let author = message.and_then(|s| s.message.from().ok()).map(|m| m.address.domain().as_str());
     let recipients = message.map_or(0, |s| s.envelope.recipients.len());
     let bytes = message.map_or(0, |s| s.message.bytes().len());
-    let number = |n: usize| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));
-    vec![
-        ("account".to_owned(), text(request.account.as_str())),
-        ("actor".to_owned(), text(actor)),
-        ("author_domain".to_owned(), text(&author.unwrap_or_default())),
-        ("recipients".to_owned(), number(recipients)),
-        ("bytes".to_owned(), number(bytes)),
+    let number = |n: usize| Fact::Number(i64::try_from(n).unwrap_or(i64::MAX));
+    [
+        ("account", Fact::Text(request.account.as_str())),
+        ("actor", Fact::Text(actor)),
+        ("author_domain", Fact::Text(author.unwrap_or_default())),
+        ("recipients", number(recipients)),
+        ("bytes", number(bytes)),
     ]
 }
 

@@ -1,6 +1,8 @@
 //! The judge: asks the policies about a dossier and takes the worst that they say.
 //! `Rules::rule` is called by the gate, once on quick evidence and once on all of it.
 
+use std::sync::Arc;
+
 use cedar_policy::{Authorizer, Decision as CedarDecision, Entities, Policy};
 
 use super::context;
@@ -22,24 +24,41 @@ impl Rules {
     /// so is the absence of a permit.
     #[must_use]
     pub fn rule(&self, dossier: &Dossier, hold: HoldAs) -> Ruling {
-        let mut words = words(dossier);
-        let (mut voices, error) = match self.slice(dossier.request().action()) {
-            Some(slice) => self.ask(slice, dossier),
-            None => (vec![], Some("no policies for this action".to_owned())),
+        let said = self.said(dossier);
+        let verdict = match (said.voices.as_slice(), &said.error) {
+            // The usual case needs no words.
+            ([], None) => Verdict::allow(),
+            (voices, error) => {
+                let mut words = words(dossier);
+                let mut voices = voices.to_vec();
+                if let Some(error) = error {
+                    words.insert("policy_error", error.clone());
+                    voices.push(Voice::new("policy-error", "judge", Effect::HoldAsSet));
+                }
+                weigh(voices, hold, dossier, &words)
+            }
         };
-        if let Some(error) = error {
-            words.insert("policy_error", error);
-            voices.push(Voice::new("policy-error", "judge", Effect::HoldAsSet));
-        }
-        let verdict = weigh(voices, hold, dossier, &words);
         Ruling::new(dossier.request(), verdict, dossier.all().cloned().collect(), self.digest())
     }
 
-    /// What the policies say, and the first error of those that could not be evaluated.
-    fn ask(&self, slice: &Slice, dossier: &Dossier) -> (Vec<Voice>, Option<String>) {
+    /// Whether the decision on a dossier is a refusal.
+    #[must_use]
+    pub fn refuses(&self, dossier: &Dossier) -> bool {
+        self.said(dossier).voices.iter().any(|voice| voice.effect == Effect::Refuse)
+    }
+
+    /// What the policies say, asked once for all dossiers that are the same to them.
+    fn said(&self, dossier: &Dossier) -> Arc<Said> {
+        match self.slice(dossier.request().action()) {
+            Some(slice) => slice.memory.of(slice.looks.seen(dossier), || self.ask(slice, dossier)),
+            None => Arc::new(Said::nothing("no policies for this action".to_owned())),
+        }
+    }
+
+    fn ask(&self, slice: &Slice, dossier: &Dossier) -> Said {
         let request = match context::request(dossier, &self.schema) {
             Ok(request) => request,
-            Err(error) => return (vec![], Some(error)),
+            Err(error) => return Said::nothing(error),
         };
         let authorizer = Authorizer::new();
         let entities = Entities::empty();
@@ -57,7 +76,20 @@ impl Rules {
             let code = if effect == Effect::Refuse { "not-permitted" } else { "no-permit" };
             voices.push(Voice::new(code, "judge", effect));
         }
-        (voices, error)
+        Said { voices, error }
+    }
+}
+
+/// What the policies of an action say, and the first error of those that could not be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    voices: Vec<Voice>,
+    error: Option<String>,
+}
+
+impl Said {
+    fn nothing(error: String) -> Self {
+        Self { voices: vec![], error: Some(error) }
     }
 }
 
@@ -226,3 +258,6 @@ fn words(dossier: &Dossier) -> Words {
     take(Kind::Spf, "domain", "spf_domain");
     words
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@
 mod budget;
 mod context;
 mod judge;
+mod looks;
+mod memory;
 mod rules;
 mod ruling;
 

@@ -9,6 +9,9 @@ use cedar_policy::{
     ActionConstraint, Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
 };
 
+use super::judge::Said;
+use super::looks::Looks;
+use super::memory::Memory;
 use crate::reason;
 use crate::request::Action;
 
@@ -26,6 +29,8 @@ pub struct Rules {
 pub(super) struct Slice {
     pub(super) permits: PolicySet,
     pub(super) forbids: PolicySet,
+    pub(super) looks: Looks,
+    pub(super) memory: Memory<Said>,
 }
 
 impl Rules {
@@ -137,7 +142,9 @@ fn slice(action: Action, policies: &[Policy]) -> Result<Slice, PolicyError> {
         let fitting = policies.iter().filter(|p| p.effect() == effect && speaks_of(p, action)).cloned();
         PolicySet::from_policies(fitting).map_err(|e| PolicyError::Twice(e.to_string()))
     };
-    Ok(Slice { permits: of(Effect::Permit)?, forbids: of(Effect::Forbid)? })
+    let (permits, forbids) = (of(Effect::Permit)?, of(Effect::Forbid)?);
+    let looks = Looks::of(permits.policies().chain(forbids.policies()));
+    Ok(Slice { permits, forbids, looks, memory: Memory::default() })
 }
 
 fn speaks_of(policy: &Policy, action: Action) -> bool {

@@ -134,6 +134,13 @@ pub(super) struct Verdict {
     pub(super) marks: Vec<&'static str>,
 }
 
+impl Verdict {
+    /// Nobody said anything against it.
+    pub(super) fn allow() -> Self {
+        Self { decision: Decision::Allow, how: None, reasons: vec![], missing: vec![], marks: vec![] }
+    }
+}
+
 impl Ruling {
     pub(super) fn new(
         request: &crate::request::Request,

@@ -12,9 +12,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The message has a bare CR, a bare LF or a NUL; lines end with CRLF only.",
         sentence: "The message has a bare CR, a bare LF or a NUL. Two servers could see two messages in it, so none was passed on.",
         remedy: "Send CRLF line endings and encode binary content as base64.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "line-too-long",
@@ -22,9 +20,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "A line of the message is longer than 2,048 octets.",
         sentence: "A line of the message is longer than the 2,048 octets that we pass; RFC 5322 allows 998.",
         remedy: "Encode the body as quoted-printable or base64.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "mail-from-malformed",
@@ -32,9 +28,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "MAIL FROM is no address: {detail}.",
         sentence: "The reverse path is no address: {detail}.",
         remedy: "Use MAIL FROM with one plain address, or with <>.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "limit-message-bytes",
@@ -42,9 +36,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The message is larger than this server accepts (see SIZE in the EHLO reply).",
         sentence: "The message is larger than the size limit.",
         remedy: "Send a smaller message, or link to large files.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "limit-headers",
@@ -52,9 +44,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The message has more or larger header fields than this server accepts.",
         sentence: "The header section exceeds 1,000 fields or 100 KiB.",
         remedy: "Remove header fields.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "limit-mime-depth",
@@ -62,9 +52,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The message nests its MIME parts more deeply than this server reads.",
         sentence: "The message nests multiparts or attached messages more than 20 deep, so nobody looked at what is inside.",
         remedy: "Attach the inner messages side by side, or as a zip file.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "limit-mime-parts",
@@ -72,9 +60,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The message has more MIME parts than this server reads.",
         sentence: "The message has more than 1,000 MIME parts.",
         remedy: "Send fewer parts.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "limit-mime-parameters",
@@ -82,9 +68,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The message has more Content-Type or Content-Disposition parameters than this server reads.",
         sentence: "A Content-Type or Content-Disposition field has more than 100 parameters, or all of them together have more than 10,000.",
         remedy: "Write file names in fewer pieces, or shorter.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "limit-recipients",
@@ -92,9 +76,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "Too many recipients in one transaction; send the rest in another.",
         sentence: "The transaction named more recipients than one may.",
         remedy: "Send the remaining recipients in a transaction of their own.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "limit-chunks",
@@ -102,9 +84,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The message comes in more chunks than this server accepts; send larger ones.",
         sentence: "The message came in more than 10,000 chunks (BDAT).",
         remedy: "Send larger chunks, or use DATA.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     // The mail server behind this one.
     Reason {
@@ -113,9 +93,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The mail server behind this one does not answer; try again later.",
         sentence: "The mail server behind this one could not be used, so nobody was asked about the recipient: {detail}.",
         remedy: "Nothing to do if it passes by itself; otherwise look after the upstream.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "upstream-busy",
@@ -123,9 +101,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "All connections to the mail server behind this one that this account may use are at work; try again later.",
         sentence: "Every connection to the upstream that account `{account}` may use at once was at work for too long.",
         remedy: "Send over fewer sessions at once, or raise `pool` of the upstream.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "upstream-not-configured",
@@ -133,9 +109,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "No upstream is configured for this account; try again later.",
         sentence: "Account `{account}` names an upstream that the configuration does not have.",
         remedy: "Add the [[send.upstream]], or name another one in the accounts file.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "upstream-lacks-smtputf8",
@@ -143,9 +117,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The mail server behind this one takes no addresses that are not ASCII.",
         sentence: "The message needs SMTPUTF8, which the mail server behind this one does not offer.",
         remedy: "Use ASCII addresses, or an upstream that offers SMTPUTF8.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "recipient-refused",
@@ -153,9 +125,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The mail server behind this one refuses a recipient: {detail}.",
         sentence: "The mail server behind this one refused a recipient: {detail}.",
         remedy: "Correct the recipient's address, or ask the operator of the upstream.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     Reason {
         code: "recipient-deferred",
@@ -163,9 +133,7 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "The mail server behind this one does not take a recipient now: {detail}.",
         sentence: "The mail server behind this one does not take a recipient now: {detail}.",
         remedy: "Try again later.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
     // The account.
     Reason {
@@ -173,10 +141,8 @@ pub const CATALOGUE: &[Reason] = &[
         reply: (550, "5.7.1"),
         smtp: "This relay does not say for which account the message is: {detail}.",
         sentence: "It cannot be told for which account the message is: {detail}.",
-        remedy: "Have the relay put exactly one field with the id of an account on top of the message.",
-        evidence: None,
-        missing: None,
-        always: true,
+        remedy: "Have the relay name exactly one account, in the way that `account_from` of its listener says.",
+        ..OF_THE_DOOR
     },
     Reason {
         code: "account-blocked",
@@ -207,6 +173,14 @@ pub const CATALOGUE: &[Reason] = &[
         evidence: Some(Kind::Standing),
         missing: None,
         always: true,
+    },
+    Reason {
+        code: "credential-not-usable",
+        reply: (550, "5.7.1"),
+        smtp: "The login that brings this message may not be used: {detail}.",
+        sentence: "The login that a relay gave may not be used: {detail}.",
+        remedy: "Renew the credential, or have its networks mended.",
+        ..OF_THE_DOOR
     },
     Reason {
         code: "network-not-yours",
@@ -479,11 +453,21 @@ pub const CATALOGUE: &[Reason] = &[
         smtp: "You may not do this.",
         sentence: "{actor} may not do this.",
         remedy: "Ask somebody whose role allows it.",
-        evidence: None,
-        missing: None,
-        always: true,
+        ..OF_THE_DOOR
     },
 ];
+
+/// What reasons have in common that rest on no evidence: they are ruled without Cedar, and bind in observe too.
+const OF_THE_DOOR: Reason = Reason {
+    code: "",
+    reply: (451, "4.3.0"),
+    smtp: "",
+    sentence: "",
+    remedy: "",
+    evidence: None,
+    missing: None,
+    always: true,
+};
 
 /// What an operator's policy without a reason of its own says.
 pub(super) const POLICY: Reason = Reason {

@@ -1,7 +1,6 @@
 //! An account as the gates see it: domains it has proved, credentials, networks, standing.
 //! The directory loads it; probes compare requests with it.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use countersign_core::address::{Domain, EmailAddress};
@@ -12,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::file::{AccountSpec, Scope};
+use super::passes::Passes;
 use super::pattern::Pattern;
 use super::target::{Blocked, PLATFORM, Reach, Target};
 
@@ -36,7 +36,7 @@ pub struct Account {
     /// Who is told what happens to it.
     pub owner_email: Option<EmailAddress>,
     /// When SPF last passed, by author domain.
-    pub spf_passed: HashMap<Domain, Timestamp>,
+    pub spf_passed: Passes,
 }
 
 /// A domain that belongs to an account.
@@ -82,7 +82,7 @@ impl Account {
             blocked: None,
             blocked_parts: vec![],
             owner_email: None,
-            spf_passed: HashMap::new(),
+            spf_passed: Passes::default(),
         }
     }
 

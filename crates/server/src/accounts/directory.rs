@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use countersign_core::address::Domain;
 use countersign_core::ids::AccountId;
 use countersign_core::request::{Gate, Mode};
 
-use super::account::{Account, Credential};
+use super::account::{Account, Credential, OwnedDomain};
 use super::rows;
 use super::target::{Blocked, Target};
 use crate::store::{Store, StoreError};
@@ -115,6 +116,34 @@ impl Directory {
             cache.logins.insert(login.to_owned(), credential.clone());
         }
         Ok(found)
+    }
+
+    /// The accounts that have proved a domain: it itself, else the nearest one above it whose proof reaches down.
+    /// More than one is no answer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn proved_by(&self, domain: &Domain) -> Result<Vec<AccountId>, DirectoryError> {
+        let mut owners = Vec::new();
+        let mut nearest = 0;
+        for id in self.ids().await? {
+            let account = self.account(&id).await?;
+            let proved = account.domains.iter().filter(|own| own.proved);
+            let covers = |own: &&OwnedDomain| {
+                own.domain == *domain || own.subdomains && domain.is_subdomain_of(&own.domain)
+            };
+            let Some(length) = proved.filter(covers).map(|own| own.domain.as_str().len()).max() else {
+                continue;
+            };
+            if length > nearest {
+                owners.clear();
+                nearest = length;
+            }
+            if length == nearest {
+                owners.push(id);
+            }
+        }
+        Ok(owners)
     }
 
     /// The mode that `observe` or `enforce` gave a gate.

@@ -3,6 +3,7 @@
 mod account;
 mod directory;
 pub mod file;
+mod passes;
 pub mod pattern;
 mod rows;
 mod schema;
@@ -12,5 +13,6 @@ mod target;
 
 pub use account::{Account, Credential, OwnedDomain, within};
 pub use directory::{Directory, DirectoryError};
+pub use passes::Passes;
 pub use rows::{block, passed_spf, plan_apply, set_account_mode, set_gate_mode, taken_login, unblock};
 pub use target::{Blocked, PLATFORM, Reach, Target};

@@ -1,6 +1,6 @@
 //! The tables of accounts. Reading gives words; changing gives `Write`s that ride with a leaf.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_core::address::{Domain, EmailAddress};
 use countersign_core::ids::AccountId;
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::account::{Account, Credential, OwnedDomain};
 use super::file::{AccountSpec, AccountsFile, CredentialKind, Scope};
+use super::passes::Passes;
 use super::pattern::Pattern;
 use super::target::{Blocked, PLATFORM, Reach, Target};
 use crate::store::{Row, Store, StoreError, Value, Write};
@@ -19,10 +20,10 @@ pub(super) async fn load(store: &Store, id: &AccountId) -> Result<Option<Account
     let of = || vec![Value::text(id.as_str())];
     let Some(row) = store.row(ACCOUNT, of()).await? else { return Ok(None) };
     let domains = store.rows(DOMAINS, of()).await?;
-    let mut spf_passed = HashMap::new();
+    let spf_passed = Passes::default();
     for passed in store.rows(SPF, of()).await? {
         if let Ok(domain) = Domain::parse(&passed.get::<String>("domain")?) {
-            spf_passed.insert(domain, time(passed.get("passed_at")?));
+            spf_passed.note(&domain, time(passed.get("passed_at")?));
         }
     }
     let reason: Option<String> = row.get("blocked_reason")?;

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use countersign_core::address::Domain;
 use countersign_core::evidence::{Finding, Kind};
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::policy::Ruling;
@@ -25,15 +26,17 @@ pub(super) fn plan(ruling: &Ruling, submission: &Submission, attempt: &Attempt) 
 }
 
 fn passed_spf(ruling: &Ruling, submission: &Submission) -> Option<Write> {
+    let domain = domain_to_remember(ruling, submission)?;
+    Some(accounts::passed_spf(ruling.account(), domain, ruling.at()))
+}
+
+/// The author's domain, if the probe asks that its pass be written down.
+fn domain_to_remember<'a>(ruling: &Ruling, submission: &'a Submission) -> Option<&'a Domain> {
     let passed = |e: &&countersign_core::evidence::Evidence| {
         e.kind == Kind::Spf && e.finding == Finding::Pass && e.value.contains_key("remember")
     };
-    match (ruling.evidence().iter().find(passed), submission.message.from()) {
-        (Some(_), Ok(mailbox)) => {
-            Some(accounts::passed_spf(ruling.account(), mailbox.address.domain(), ruling.at()))
-        }
-        _ => None,
-    }
+    ruling.evidence().iter().find(passed)?;
+    Some(submission.message.from().ok()?.address.domain())
 }
 
 /// Passes the message on through the transaction that its recipients opened.
@@ -47,6 +50,11 @@ pub(super) async fn perform(
     if let Attempt::Repeated(earlier) = &around.attempt {
         drop(means.abandoned());
         return Reply::repeated(&ruling, earlier);
+    }
+    if let Some(domain) = domain_to_remember(&ruling, submission)
+        && let Ok(account) = around.directory.account(ruling.account()).await
+    {
+        account.spf_passed.note(domain, ruling.at());
     }
     let Means::Letter { outgoing: Some(outgoing), .. } = means else {
         return over(failed(&ruling, &no_transaction()), around);

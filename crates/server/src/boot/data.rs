@@ -62,6 +62,14 @@ impl Data {
     }
 }
 
+/// Keeps every server out of a directory for as long as the file is there.
+///
+/// # Errors
+/// When one has it, or it cannot be written.
+pub fn hold(dir: &Path) -> Result<File, DataError> {
+    take_lock(dir)
+}
+
 /// Whether a server has a data directory now.
 #[must_use]
 pub fn is_in_use(dir: &Path) -> bool {

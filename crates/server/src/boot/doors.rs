@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
@@ -15,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::descriptors;
 use super::house::{BootError, House};
+use super::presence;
 use crate::config::{AccountFrom, Config, Listener, ListenerKind, ListenerTls, TlsFiles};
 use crate::doors::clock::Clockwork;
 use crate::doors::control::Control;
@@ -92,7 +92,8 @@ impl Running {
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(control::serve(socket, current.control.subscribe(), stopped.clone()));
         tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
-        tasks.spawn(watch_changes(Arc::clone(&house), stopped));
+        tasks.spawn(presence::watch_changes(Arc::clone(&house), stopped.clone()));
+        tasks.spawn(presence::be_present(Arc::clone(&house), stopped));
         let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
         Ok(Self { ready, house, capacity, current, stop, tasks })
     }
@@ -159,6 +160,7 @@ fn door(house: &House, capacity: &Capacity, listener: &Listener, tls: Option<Tls
             implicit_tls: listener.tls == ListenerTls::Implicit,
             min_data_rate: limits.min_data_rate,
             who: who(listener),
+            balancers: listener.proxy_protocol.clone(),
         },
     }
 }
@@ -167,6 +169,8 @@ fn who(listener: &Listener) -> Who {
     let account = match (&listener.kind, &listener.account_from) {
         (ListenerKind::Relay, AccountFrom::Account(account)) => RelayAccount::Fixed(account.clone()),
         (ListenerKind::Relay, AccountFrom::Header(name)) => RelayAccount::Field(name.clone()),
+        (ListenerKind::Relay, AccountFrom::Xclient) => RelayAccount::Login,
+        (ListenerKind::Relay, AccountFrom::MailFromMap) => RelayAccount::Sender,
         // `fit_to_serve` lets no other relay come here.
         _ => return Who::Customers { plaintext_loopback: listener.plaintext_loopback },
     };
@@ -244,25 +248,6 @@ fn bind_control(house: &House) -> Result<UnixListener, BootError> {
     Ok(listener)
 }
 
-/// Forgets cached accounts when the store says that something changed.
-async fn watch_changes(house: Arc<House>, mut stop: watch::Receiver<bool>) {
-    let mut known = None;
-    loop {
-        tokio::select! {
-            _ = stop.changed() => return,
-            () = tokio::time::sleep(POLL) => {}
-        }
-        match house.directory.version().await {
-            Ok(version) if known == Some(version) => {}
-            Ok(version) => {
-                house.directory.forget();
-                known = Some(version);
-            }
-            Err(error) => tracing::error!(%error, "changes of accounts cannot be read"),
-        }
-    }
-}
-
 /// The recorder of this process; a second server in one process (tests) shares it.
 fn recorder() -> PrometheusHandle {
     use std::sync::OnceLock;
@@ -277,5 +262,3 @@ fn recorder() -> PrometheusHandle {
     };
     RECORDER.get_or_init(install).clone()
 }
-
-const POLL: Duration = Duration::from_millis(500);

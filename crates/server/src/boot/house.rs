@@ -28,7 +28,7 @@ use crate::probes::domain::DomainExists;
 use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
-use crate::store::{Checkpoints, Ledger, Log, Retention, StoreError};
+use crate::store::{Checkpoints, Ledger, Left, Log, Retention, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -36,6 +36,8 @@ use crate::transit::Transit;
 pub struct House {
     pub config: Config,
     pub data: Arc<Data>,
+    /// The log that we write.
+    pub log: Log,
     pub gate: Gate,
     pub checkpoints: Checkpoints,
     pub days: Days,
@@ -61,19 +63,20 @@ impl House {
         let log = Log::of_node(&data.store, &data.keys, hostname.as_str(), &data.dir, clock.now()).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
         let days = Days::of(Retention::of(data.store.clone(), &log), config.payload_days);
-        let checkpoints = Checkpoints::of(data.store.clone(), &data.keys, log, clock.function())?;
+        let checkpoints = Checkpoints::of(data.store.clone(), &data.keys, log.clone(), clock.function())?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let directory = Directory::of_store(data.store.clone());
         let judge = counting_judge(&config, &data, &directory)?;
-        custody::reconcile(&data.store, &ledger).await?;
+        let left = Left::to(&data.store, log.number(), clock.now());
+        custody::reconcile(&data.store, &ledger, left).await?;
         // The lock of the directory says that nobody else works on these.
-        jobs::reconcile(&data.store, clock.now()).await?;
-        outbox::reconcile(&data.store, clock.now()).await?;
-        let transit = Transit::load(&data.store, data.keys.clone(), &ledger, clock.now()).await?;
+        jobs::reconcile(&data.store, log.origin(), clock.now()).await?;
+        outbox::reconcile(&data.store, log.origin(), clock.now()).await?;
+        let transit = Transit::load(&data.store, data.keys.clone(), &ledger, left, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
         let (data, verifier) = (Arc::new(data), Verifier::default());
-        Ok(Self { config, data, gate, checkpoints, days, directory, verifier, exits, clock, hostname })
+        Ok(Self { config, data, log, gate, checkpoints, days, directory, verifier, exits, clock, hostname })
     }
 
     /// The same house after another configuration: what rules, the ways out and the settings are new; store,
@@ -93,6 +96,7 @@ impl House {
             days: self.days.with(config.payload_days),
             config,
             data: Arc::clone(&self.data),
+            log: self.log.clone(),
             gate,
             checkpoints: self.checkpoints.clone(),
             directory: self.directory.clone(),
@@ -143,7 +147,7 @@ impl House {
     /// What the clock needs.
     #[must_use]
     pub fn clockwork(&self) -> Clockwork {
-        let name = format!("{}:{}", self.hostname, std::process::id());
+        let name = self.log.origin().to_owned();
         Clockwork { control: self.control(), post: self.post(), days: self.days.clone(), name }
     }
 

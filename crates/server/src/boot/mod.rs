@@ -5,7 +5,8 @@ mod data;
 mod descriptors;
 mod doors;
 mod house;
+mod presence;
 
-pub use data::{Data, DataError, is_in_use};
+pub use data::{Data, DataError, hold, is_in_use};
 pub use doors::{Ready, Running};
 pub use house::{BootError, House, judge, resolver, rules, way};

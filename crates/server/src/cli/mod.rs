@@ -14,6 +14,7 @@ mod ledger;
 mod mode;
 mod serve;
 mod spf;
+mod store;
 mod trial;
 
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ enum Verb {
     /// The ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerVerb),
+    /// The store
+    #[command(subcommand)]
+    Store(store::StoreVerb),
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -79,7 +83,7 @@ enum Check {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::internal(format!("cannot start: {error}")).report(),
     };
@@ -87,6 +91,12 @@ pub fn run() -> ExitCode {
         Ok(code) => code.into(),
         Err(failure) => failure.report(),
     }
+}
+
+/// The policy engine refuses to judge when little of the stack is left: there is plenty of it.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    const STACK: usize = 8 << 20;
+    tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build()
 }
 
 async fn carry_out(cli: Cli) -> Result<Code, Failure> {
@@ -104,6 +114,7 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Observe(set) => set.run(file, countersign_core::request::Mode::Observe).await,
         Verb::Enforce(set) => set.run(file, countersign_core::request::Mode::Enforce).await,
         Verb::Ledger(verb) => verb.run(file).await,
+        Verb::Store(verb) => verb.run(file).await,
         Verb::Config(verb) => verb.run(file).await,
     }
 }

@@ -3,6 +3,7 @@
 
 use countersign_core::policy::How;
 use countersign_core::request::Mode;
+use ipnet::IpNet;
 
 use super::checked::Config;
 use super::dns::{Authoritative, Resolvers};
@@ -65,29 +66,38 @@ fn doors(config: &Config, listener: &Listener) -> String {
         }
         _ => String::new(),
     };
+    let balancers = match listener.proxy_protocol.as_slice() {
+        [] => String::new(),
+        nets => format!("; wants a PROXY header from {}", listed(nets)),
+    };
     let size = config.limits.message_bytes;
     format!(
-        "listens for {kind} on {} {tls}{auth}{certificate}; messages up to {size} octets",
+        "listens for {kind} on {} {tls}{auth}{certificate}{balancers}; messages up to {size} octets",
         listener.listen
     )
 }
 
 fn relayed(listener: &Listener) -> String {
-    let trusted: Vec<String> = listener.trusted.iter().map(ToString::to_string).collect();
     let account = match &listener.account_from {
         AccountFrom::Account(account) => format!("of account {account}"),
         AccountFrom::Header(name) => format!("of the account in the field {name}"),
-        AccountFrom::Auth | AccountFrom::Xclient | AccountFrom::MailFromMap => "of nobody".to_owned(),
+        AccountFrom::Xclient => "of the login that XCLIENT gives".to_owned(),
+        AccountFrom::MailFromMap => "of the account that has proved the domain of MAIL FROM".to_owned(),
+        AccountFrom::Auth => "of nobody".to_owned(),
     };
-    format!("; believes {} and takes mail {account}", trusted.join(", "))
+    format!("; believes {} and takes mail {account}", listed(&listener.trusted))
+}
+
+fn listed(nets: &[IpNet]) -> String {
+    nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn upstream(upstream: &Upstream) -> String {
-    let egress: Vec<String> = upstream.egress.iter().map(ToString::to_string).collect();
+    let egress = listed(&upstream.egress);
     let leaves = match upstream.egress_addresses().len() {
         0 => "`egress` is not set: SPF cannot be checked and is unknown".to_owned(),
-        1 => format!("mail leaves from {}: SPF is checked for 1 address", egress.join(", ")),
-        count => format!("mail leaves from {}: SPF is checked for {count} addresses", egress.join(", ")),
+        1 => format!("mail leaves from {egress}: SPF is checked for 1 address"),
+        count => format!("mail leaves from {egress}: SPF is checked for {count} addresses"),
     };
     let verify = match upstream.tls_verify {
         true => "",

@@ -129,6 +129,7 @@ impl Listener {
         let trusted = listener.list("trusted", parse_network);
         warn_of_host_bits(listener, "trusted");
         let proxy_protocol = listener.list("proxy_protocol", parse_network);
+        warn_of_host_bits(listener, "proxy_protocol");
         Ok(Self {
             listen: listen?,
             kind: kind?,

@@ -44,15 +44,11 @@ impl Config {
     }
 
     fn unbuilt(&self) -> Vec<String> {
-        let listeners = self.send.listeners.iter().flat_map(|listener| {
-            let what = unbuilt_in_listener(listener);
-            what.into_iter().map(move |what| format!("{}: {what}", place(listener)))
-        });
         let upstreams = self.send.upstreams.iter().flat_map(|upstream| {
             let what = unbuilt_in_upstream(upstream);
             what.into_iter().map(move |what| format!("upstream `{}`: {what}", upstream.name))
         });
-        listeners.chain(upstreams).collect()
+        upstreams.collect()
     }
 
     fn twice(&self) -> Vec<String> {
@@ -91,17 +87,6 @@ fn place(listener: &Listener) -> String {
     format!("listener `{}`", listener.listen)
 }
 
-fn unbuilt_in_listener(listener: &Listener) -> Vec<&'static str> {
-    [
-        (listener.account_from == AccountFrom::Xclient, "`account_from = \"xclient\"`"),
-        (listener.account_from == AccountFrom::MailFromMap, "`account_from = \"mail-from-map\"`"),
-        (!listener.proxy_protocol.is_empty(), "`proxy_protocol`"),
-    ]
-    .into_iter()
-    .filter_map(|(there, what)| there.then_some(what))
-    .collect()
-}
-
 /// Who sends through a listener has to be known, and by the means of its kind.
 fn unfit_identity(listener: &Listener) -> Vec<String> {
     let relay = listener.kind == ListenerKind::Relay;
@@ -125,17 +110,19 @@ fn unfit_identity(listener: &Listener) -> Vec<String> {
     .collect()
 }
 
-/// Nobody has so many MTAs.
+/// Nobody has so many MTAs or balancers.
 fn wide_trust(listener: &Listener) -> Vec<String> {
-    let wide = listener.trusted.iter().filter(|net| net.prefix_len() < 8);
-    wide.map(|net| {
-        format!(
-            "{}: `trusted` has `{net}`: whoever connects from there sends without signing in; name the \
-             addresses of your MTAs",
-            place(listener)
-        )
-    })
-    .collect()
+    let trusted = (&listener.trusted, "trusted", "sends without signing in", "MTAs");
+    let balancers = (&listener.proxy_protocol, "proxy_protocol", "is whoever it says", "balancers");
+    let warnings = [trusted, balancers].into_iter().flat_map(|(nets, key, does, whose)| {
+        nets.iter().filter(|net| net.prefix_len() < 8).map(move |net| {
+            format!(
+                "{}: `{key}` has `{net}`: whoever connects from there {does}; name the addresses of your {whose}",
+                place(listener)
+            )
+        })
+    });
+    warnings.collect()
 }
 
 fn unbuilt_in_upstream(upstream: &Upstream) -> Vec<&'static str> {

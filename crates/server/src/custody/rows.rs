@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::held::{Held, State, Which};
 use crate::store::jobs;
-use crate::store::{Ledger, Row, Store, StoreError, Value, Write};
+use crate::store::{Ledger, Left, Row, Store, StoreError, Value, Write};
 
 /// The rows of mail that is to be held: durable in the same transaction as its leaf. One is the job that
 /// ends the custody.
@@ -48,8 +48,10 @@ fn row(ruling: &Ruling, envelope: &Envelope, size: usize, sealed: Vec<u8>, until
 /// Moves held mail from one state to the next; fails when somebody else did.
 #[must_use]
 pub fn claim(account: &AccountId, reference: Ref, from: State, to: State) -> Write {
-    let statement = "UPDATE held SET state = $3 WHERE account_id = $1 AND ref = $2 AND state = $4";
-    moved(statement, account, reference, from, to)
+    let statement = "UPDATE held SET state = $3, log = $5 WHERE account_id = $1 AND ref = $2 AND state = $4";
+    let mut claim = moved(statement, account, reference, from, to);
+    claim.values.push(Value::Log);
+    claim
 }
 
 /// Ends custody: the state is final and the message is gone.
@@ -133,8 +135,11 @@ pub async fn count(store: &Store) -> Result<u32, StoreError> {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn reconcile(store: &Store, ledger: &Ledger) -> Result<(), StoreError> {
-    for held in list(store, Which::Releasing, u32::MAX).await? {
+pub async fn reconcile(store: &Store, ledger: &Ledger, left: Left) -> Result<(), StoreError> {
+    let interrupted = "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us FROM held \
+         WHERE state = 'releasing' AND (log IS NULL OR log = $1 OR log NOT IN (SELECT log FROM nodes WHERE seen_us >= $2))";
+    for held in store.rows(interrupted, left.values()).await?.iter().map(held) {
+        let held = held?;
         let value = json!({ "ref": held.reference, "result": "held-again", "upstream": "the release was interrupted: it may have been sent" });
         let back = doubt(&held.account, held.reference);
         if let Err(error) = ledger.outcome(held.reference, &held.account, value, vec![back]).await {

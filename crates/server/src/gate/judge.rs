@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use countersign_core::dossier::Dossier;
 use countersign_core::evidence::Evidence;
-use countersign_core::policy::{self, Decision, HoldAs, Rules, Ruling, refuse_bytes};
+use countersign_core::policy::{self, HoldAs, Rules, Ruling, refuse_bytes};
 use countersign_core::request::Action;
 use metrics::{counter, histogram};
 
@@ -34,12 +34,11 @@ impl Judge {
         assumed.into_iter().for_each(|evidence| dossier.add(evidence));
         probes::QUICK.iter().filter_map(|probe| probe(case)).for_each(|evidence| dossier.add(evidence));
 
-        let mut ruling = self.rules.rule(&dossier, self.hold);
-        if ruling.decision() != Decision::Refuse && case.request.action() == Action::Send {
+        if case.request.action() == Action::Send && !self.rules.refuses(&dossier) {
             let open: Vec<_> = self.slow.iter().filter(|probe| !dossier.has(probe.kind())).cloned().collect();
             probes::gather(&open, case, self.budget).await.into_iter().for_each(|e| dossier.add(e));
-            ruling = self.rules.rule(&dossier, self.hold);
         }
+        let ruling = self.rules.rule(&dossier, self.hold);
         ruling.costing(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 }

@@ -20,9 +20,8 @@ pub struct Repeated {
 impl Gate {
     /// Whether a message was accepted before and its client does not know: it hears the old answer again, and
     /// nothing is judged anew. The entry is an outcome of the ruling that accepted it.
-    #[must_use]
-    pub fn repeated(&self, request: &Request, means: &Means) -> Option<Repeated> {
-        let offer = self.offer(request, means)?;
+    pub async fn repeated(&self, request: &Request, means: &Means) -> Option<Repeated> {
+        let offer = self.offer(request, means).await?;
         let passage = self.transit.accepted_before(&offer)?;
         let value =
             json!({ "ref": passage.reference(), "result": "repeated", "asked_as": request.reference });
@@ -32,14 +31,17 @@ impl Gate {
     }
 
     /// Whether a message was tried before; only one that would be accepted now can be a repetition.
-    pub(super) fn attempt(&self, request: &Request, ruling: &Ruling, means: &Means) -> Attempt {
+    pub(super) async fn attempt(&self, request: &Request, ruling: &Ruling, means: &Means) -> Attempt {
         let accepted = match ruling.binding() {
             Decision::Allow => true,
             Decision::Hold => ruling.how() == Some(How::Custody),
             Decision::Ask | Decision::Refuse => false,
         };
-        let offer = (accepted && request.action() == Action::Send).then(|| self.offer(request, means));
-        offer.flatten().map_or(Attempt::Untracked, |offer| self.transit.begin(offer))
+        if !accepted || request.action() != Action::Send {
+            return Attempt::Untracked;
+        }
+        let offer = self.offer(request, means).await;
+        offer.map_or(Attempt::Untracked, |offer| self.transit.begin(offer))
     }
 
     /// The peer's next command came: it has heard what became of its message.
@@ -47,7 +49,8 @@ impl Gate {
         self.transit.heard(passage);
     }
 
-    fn offer(&self, request: &Request, means: &Means) -> Option<Offer> {
-        self.transit.offer(request, means.refused().iter().map(RefusedRecipient::address))
+    async fn offer(&self, request: &Request, means: &Means) -> Option<Offer> {
+        let offer = self.transit.offer(request, means.refused().iter().map(RefusedRecipient::address))?;
+        Some(self.transit.look(offer).await)
     }
 }

@@ -122,9 +122,9 @@ impl Spf {
     /// Asks the act to write down that it passed for the author's domain, at most once a day.
     fn written_down(&self, evidence: Evidence, case: &Case) -> Evidence {
         let author = case.submission().and_then(|submission| submission.message.from().ok());
-        let stored = author.and_then(|mailbox| case.account.spf_passed.get(mailbox.address.domain()));
+        let stored = author.and_then(|mailbox| case.account.spf_passed.of(mailbox.address.domain()));
         match stored {
-            Some(at) if case.at().duration_since(*at) < REMEMBER_EVERY => evidence,
+            Some(at) if case.at().duration_since(at) < REMEMBER_EVERY => evidence,
             _ => evidence.with("remember", true),
         }
     }
@@ -139,8 +139,7 @@ impl Spf {
 
     /// A domain whose own SPF passed within the last 7 days is at risk: it is held, not refused.
     fn lately_passed(&self, domain: &str, case: &Case) -> bool {
-        let stored =
-            Domain::parse(domain).ok().and_then(|domain| case.account.spf_passed.get(&domain).copied());
+        let stored = Domain::parse(domain).ok().and_then(|domain| case.account.spf_passed.of(&domain));
         let key = (case.account.id.clone(), domain.to_owned());
         let seen = self.passes.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
         stored.max(seen).is_some_and(|at| case.at().duration_since(at) < AT_RISK)

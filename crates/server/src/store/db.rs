@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqlitePool};
-use sqlx::{Executor, SqlSafeStr};
+use sqlx::{Executor, SqlSafeStr, SqlStr};
 
 use super::row::{Inner, Row};
 use super::transaction::{Kind, Session, Transaction};
@@ -26,7 +26,7 @@ pub struct Store {
 }
 
 #[derive(Debug, Clone)]
-enum Engine {
+pub(super) enum Engine {
     Sqlite { readers: SqlitePool, writer: Option<SqlitePool> },
     Postgres { readers: PgPool, writers: PgPool },
 }
@@ -69,9 +69,7 @@ impl Store {
     /// # Errors
     /// When there is none, or it is of another version.
     pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let engine = Engine::Sqlite { readers: sqlite::open_read_only(path).await?, writer: None };
-        let store = Self { name: path.display().to_string(), engine, writable: false };
-        store.known_version().await
+        Self::look_at(&StoreUrl::Sqlite(path.to_owned())).await?.known_version().await
     }
 
     /// Connects to Postgres and brings the tables up to date.
@@ -89,10 +87,22 @@ impl Store {
     /// # Errors
     /// When it cannot be reached, has no tables of ours, or those of another version.
     pub async fn connect_read_only(url: &PostgresUrl) -> Result<Self, StoreError> {
-        let pool = postgres::open_read_only(url).await?;
-        let engine = Engine::Postgres { readers: pool.clone(), writers: pool };
-        let store = Self { name: url.to_string(), engine, writable: false };
-        store.known_version().await
+        Self::look_at(&StoreUrl::Postgres(url.clone())).await?.known_version().await
+    }
+
+    /// Opens it for reading whatever tables it has.
+    pub(super) async fn look_at(url: &StoreUrl) -> Result<Self, StoreError> {
+        let (name, engine) = match url {
+            StoreUrl::Sqlite(path) => {
+                let readers = sqlite::open_read_only(path).await?;
+                (path.display().to_string(), Engine::Sqlite { readers, writer: None })
+            }
+            StoreUrl::Postgres(url) => {
+                let pool = postgres::open_read_only(url).await?;
+                (url.to_string(), Engine::Postgres { readers: pool.clone(), writers: pool })
+            }
+        };
+        Ok(Self { name, engine, writable: false })
     }
 
     async fn known_version(self) -> Result<Self, StoreError> {
@@ -121,20 +131,10 @@ impl Store {
         values: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
         let statement = statement.into_sql_str();
-        let readers = match &self.engine {
-            Engine::Sqlite { readers, .. } => return rows_of_sqlite(readers, statement, &values).await,
-            Engine::Postgres { readers, .. } => readers,
-        };
-        loop {
-            let mut session = Session::on(postgres::acquire(readers).await?);
-            match rows_of_postgres(session.connection()?, statement.clone(), &values).await {
-                // The server was started anew since: connections that waited in the pool are of the old one.
-                Err(error) if error.is_broken_connection() => drop(session),
-                done => {
-                    session.end();
-                    return done;
-                }
-            }
+        // In boxes: what waits for the database is large, and everybody who asks would carry it along.
+        match &self.engine {
+            Engine::Sqlite { readers, .. } => Box::pin(rows_of_sqlite(readers, statement, &values)).await,
+            Engine::Postgres { readers, .. } => Box::pin(asked(readers, &statement, &values)).await,
         }
     }
 
@@ -177,10 +177,11 @@ impl Store {
         }
         match &self.engine {
             Engine::Sqlite { writer: Some(writer), .. } => {
-                Ok(Transaction(Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)))
+                let begun = Box::pin(writer.begin_with("BEGIN IMMEDIATE")).await?;
+                Ok(Transaction::on(Kind::Sqlite(begun)))
             }
             Engine::Sqlite { writer: None, .. } => Err(StoreError::ReadOnly { store: self.name.clone() }),
-            Engine::Postgres { writers, .. } => begin_postgres(writers, "BEGIN").await,
+            Engine::Postgres { writers, .. } => Box::pin(begin_postgres(writers, "BEGIN")).await,
         }
     }
 
@@ -190,7 +191,7 @@ impl Store {
     /// When the store cannot be reached.
     pub async fn snapshot(&self) -> Result<Transaction, StoreError> {
         match &self.engine {
-            Engine::Sqlite { readers, .. } => Ok(Transaction(Kind::Sqlite(readers.begin().await?))),
+            Engine::Sqlite { readers, .. } => Ok(Transaction::on(Kind::Sqlite(readers.begin().await?))),
             Engine::Postgres { readers, .. } => {
                 begin_postgres(readers, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
             }
@@ -201,6 +202,10 @@ impl Store {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         matches!(self.engine, Engine::Postgres { .. })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// What errors call it.
@@ -227,11 +232,26 @@ impl Store {
     }
 }
 
+/// Asks until a connection holds.
+async fn asked(readers: &PgPool, statement: &SqlStr, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    loop {
+        let mut session = Session::on(postgres::acquire(readers).await?);
+        match rows_of_postgres(session.connection()?, statement.clone(), values).await {
+            // The server was started anew since: connections that waited in the pool are of the old one.
+            Err(error) if error.is_broken_connection() => drop(session),
+            done => {
+                session.end();
+                return done;
+            }
+        }
+    }
+}
+
 async fn begin_postgres(pool: &PgPool, begin: &'static str) -> Result<Transaction, StoreError> {
     loop {
         let mut session = Session::on(postgres::acquire(pool).await?);
         match session.say(begin).await {
-            Ok(()) => return Ok(Transaction(Kind::Postgres(session))),
+            Ok(()) => return Ok(Transaction::on(Kind::Postgres(session))),
             // Nothing has begun, so nothing is lost: the next connection is tried.
             Err(error) if error.is_broken_connection() => drop(session),
             Err(error) => return Err(error),
@@ -244,7 +264,7 @@ pub(super) async fn rows_of_sqlite<'e>(
     statement: impl SqlSafeStr + Send,
     values: &[Value],
 ) -> Result<Vec<Row>, StoreError> {
-    let rows = write::sqlite(statement, values).fetch_all(executor).await?;
+    let rows = write::sqlite(statement, values, None).fetch_all(executor).await?;
     Ok(rows.into_iter().map(|row| Row(Inner::Sqlite(row))).collect())
 }
 
@@ -253,7 +273,7 @@ pub(super) async fn rows_of_postgres<'e>(
     statement: impl SqlSafeStr + Send,
     values: &[Value],
 ) -> Result<Vec<Row>, StoreError> {
-    let rows: Vec<PgRow> = answer(write::postgres(statement, values).fetch_all(executor)).await?;
+    let rows: Vec<PgRow> = answer(write::postgres(statement, values, None).fetch_all(executor)).await?;
     Ok(rows.into_iter().map(|row| Row(Inner::Postgres(row))).collect())
 }
 

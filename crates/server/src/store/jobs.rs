@@ -134,14 +134,15 @@ pub async fn backlog(store: &Store) -> Result<Backlog, StoreError> {
     Ok(Backlog { waiting: count("waiting")?, failing: count("failing")? })
 }
 
-/// What processes left that are no more: whoever owns the store alone knows that there is no other.
+/// What an earlier run of this process left, or of any process: whoever owns the store alone knows that there
+/// is no other.
 ///
 /// # Errors
 /// When the store cannot be written.
-pub async fn reconcile(store: &Store, now: Timestamp) -> Result<(), StoreError> {
-    let statement =
-        "UPDATE jobs SET due_us = $1, lease_us = NULL, lease_by = NULL WHERE lease_us IS NOT NULL";
-    store.change(&[Write::new(statement, vec![Value::time(now)])]).await
+pub async fn reconcile(store: &Store, by: &str, now: Timestamp) -> Result<(), StoreError> {
+    let statement = "UPDATE jobs SET due_us = $1, lease_us = NULL, lease_by = NULL WHERE lease_us IS NOT NULL AND ($2 = '' OR lease_by = $2)";
+    let whose = if store.is_shared() { by } else { "" };
+    store.change(&[Write::new(statement, vec![Value::time(now), Value::text(whose)])]).await
 }
 
 impl Job {

@@ -250,12 +250,11 @@ const REMEMBERED: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
+    use super::super::fresh::Fresh;
     use super::*;
 
-    async fn keys(path: &Path, root: u8) -> Result<Keys, SealError> {
-        let store = Store::open(path).await.unwrap();
+    async fn keys(fresh: &Fresh, root: u8) -> Result<Keys, SealError> {
+        let store = fresh.again().await;
         Keys::open(&RootKey::of(&[root; 32]), store, Arc::new(|| Timestamp::UNIX_EPOCH)).await
     }
 
@@ -265,11 +264,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_keeps_its_key_over_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("countersign.db");
-        let first = keys(&path, 7).await.unwrap().of(&account("acme")).await.unwrap();
+        let fresh = Fresh::new().await;
+        let first = keys(&fresh, 7).await.unwrap().of(&account("acme")).await.unwrap();
         let sealed = first.seal(b"aad", b"plain").unwrap();
-        let again = keys(&path, 7).await.unwrap();
+        let again = keys(&fresh, 7).await.unwrap();
         let key = again.of(&account("acme")).await.unwrap();
         assert_eq!((key.id, key.open(b"aad", &sealed).unwrap()), (first.id, b"plain".to_vec()));
         assert!(again.by_id(&account("acme"), &first.id).await.unwrap().is_some());
@@ -278,8 +276,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_asked_for_by_many_at_once_has_one_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = keys(&dir.path().join("countersign.db"), 7).await.unwrap();
+        let fresh = Fresh::new().await;
+        let keys = keys(&fresh, 7).await.unwrap();
         let mut asking = tokio::task::JoinSet::new();
         for _ in 0..50 {
             let keys = keys.clone();
@@ -292,10 +290,9 @@ mod tests {
 
     #[tokio::test]
     async fn another_root_key_is_refused_at_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("countersign.db");
-        keys(&path, 7).await.unwrap().of(&account("acme")).await.unwrap();
-        let error = keys(&path, 8).await.unwrap_err().to_string();
+        let fresh = Fresh::new().await;
+        keys(&fresh, 7).await.unwrap().of(&account("acme")).await.unwrap();
+        let error = keys(&fresh, 8).await.unwrap_err().to_string();
         assert_eq!(
             error,
             "the key of account `acme` does not open: the root key is not the one of this store"
@@ -304,8 +301,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_wrapped_key_cannot_be_moved_to_another_account() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = keys(&dir.path().join("countersign.db"), 7).await.unwrap();
+        let fresh = Fresh::new().await;
+        let keys = keys(&fresh, 7).await.unwrap();
         keys.of(&account("acme")).await.unwrap();
         let moved = Write::new("UPDATE account_keys SET account_id = 'globex'", vec![]);
         keys.0.store.change(&[moved]).await.unwrap();
@@ -315,8 +312,8 @@ mod tests {
 
     #[tokio::test]
     async fn pseudonyms_differ_by_label_and_text_and_tell_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = keys(&dir.path().join("countersign.db"), 7).await.unwrap();
+        let fresh = Fresh::new().await;
+        let keys = keys(&fresh, 7).await.unwrap();
         assert_eq!(keys.pseudonym("account", "acme"), keys.pseudonym("account", "acme"));
         assert_ne!(keys.pseudonym("account", "acme"), keys.pseudonym("actor", "acme"));
         assert_ne!(keys.pseudonym("ab", "c"), keys.pseudonym("a", "bc"));

@@ -32,22 +32,22 @@ const STEPS: &[Step] = &[
 ];
 
 pub(super) fn sqlite() -> Migrator {
-    migrator(|step| step.2)
+    migrator(STEPS, |step| step.2)
 }
 
 /// Without the lock of the whole database that the driver would take: clusters have none.
 pub(super) fn postgres() -> Migrator {
-    let mut migrator = migrator(|step| step.3);
+    let mut migrator = migrator(STEPS, |step| step.3);
     migrator.set_locking(false);
     migrator
 }
 
-fn migrator(text: impl Fn(&Step) -> &'static str) -> Migrator {
+fn migrator(steps: &[Step], text: impl Fn(&Step) -> &'static str) -> Migrator {
     let migration = |step: &Step| {
         let text = text(step).into_sql_str();
         Migration::new(step.0, Cow::Borrowed(step.1), MigrationType::Simple, text, false)
     };
-    Migrator::with_migrations(STEPS.iter().map(migration).collect())
+    Migrator::with_migrations(steps.iter().map(migration).collect())
 }
 
 /// The number of the newest migration that this program knows.

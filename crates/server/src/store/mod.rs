@@ -2,19 +2,26 @@
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
 mod bell;
+mod changes;
+pub mod copy;
 mod db;
 mod error;
+#[cfg(test)]
+pub(crate) mod fresh;
 pub mod jobs;
 mod keys;
 pub mod lease;
 pub mod ledger;
 mod migrations;
+pub mod nodes;
 pub mod outbox;
 mod row;
+mod tables;
 mod transaction;
 mod write;
 
 pub use bell::{Bell, Listener};
+pub use changes::Changes;
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
@@ -28,6 +35,7 @@ pub use ledger::{
     Erasure, Expired, ExportError, Exported, Known, LogError, ProveError, Proved, Retention, erase_account,
     erase_reference, export, hold_against, is_sealed_for, prove,
 };
+pub use nodes::Left;
 pub use row::{Column, Row};
 pub use transaction::Transaction;
 pub use write::{Value, Write};

@@ -208,10 +208,10 @@ pub async fn fullness(store: &Store) -> Result<Fullness, StoreError> {
 ///
 /// # Errors
 /// When the store cannot be written.
-pub async fn reconcile(store: &Store, now: Timestamp) -> Result<(), StoreError> {
-    let statement =
-        "UPDATE outbox SET due_us = $1, lease_us = NULL, lease_by = NULL WHERE lease_us IS NOT NULL";
-    store.change(&[Write::new(statement, vec![Value::time(now)])]).await
+pub async fn reconcile(store: &Store, by: &str, now: Timestamp) -> Result<(), StoreError> {
+    let statement = "UPDATE outbox SET due_us = $1, lease_us = NULL, lease_by = NULL WHERE lease_us IS NOT NULL AND ($2 = '' OR lease_by = $2)";
+    let whose = if store.is_shared() { by } else { "" };
+    store.change(&[Write::new(statement, vec![Value::time(now), Value::text(whose)])]).await
 }
 
 /// The id of a mail about a ruling.

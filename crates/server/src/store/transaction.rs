@@ -9,7 +9,11 @@ use super::db::{answer, rows_of_postgres, rows_of_sqlite};
 use super::{Row, StoreError, Value, Write, write};
 
 /// An open transaction; dropped without a commit it is as if it had never been.
-pub struct Transaction(pub(super) Kind);
+pub struct Transaction {
+    pub(super) on: Kind,
+    /// The log that it records in.
+    log: Option<i64>,
+}
 
 pub(super) enum Kind {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
@@ -54,19 +58,28 @@ impl Drop for Session {
 }
 
 impl Transaction {
+    pub(super) fn on(on: Kind) -> Self {
+        Self { on, log: None }
+    }
+
+    /// What is written from now on is recorded in this log.
+    pub(super) fn records_in(&mut self, log: i64) {
+        self.log = Some(log);
+    }
+
     /// Runs a write and says how many rows it changed. Whether they are as many as it demands is the
     /// caller's to see.
     ///
     /// # Errors
     /// When it cannot be run. On Postgres the transaction is then lost, unless there is a savepoint.
     pub async fn execute(&mut self, write: &Write) -> Result<u64, StoreError> {
-        match &mut self.0 {
+        match &mut self.on {
             Kind::Sqlite(transaction) => {
-                let query = write::sqlite(write.statement, &write.values);
+                let query = write::sqlite(write.statement, &write.values, self.log);
                 Ok(query.execute(&mut **transaction).await?.rows_affected())
             }
             Kind::Postgres(session) => {
-                let query = write::postgres(write.statement, &write.values);
+                let query = write::postgres(write.statement, &write.values, self.log);
                 Ok(answer(query.execute(session.connection()?)).await?.rows_affected())
             }
         }
@@ -81,7 +94,7 @@ impl Transaction {
         statement: impl SqlSafeStr + Send,
         values: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        match &mut self.0 {
+        match &mut self.on {
             Kind::Sqlite(transaction) => rows_of_sqlite(&mut **transaction, statement, &values).await,
             Kind::Postgres(session) => rows_of_postgres(session.connection()?, statement, &values).await,
         }
@@ -101,7 +114,12 @@ impl Transaction {
 
     /// Whether a statement that failed leaves the transaction as it was before it.
     pub(super) fn survives(&self) -> bool {
-        matches!(self.0, Kind::Sqlite(_))
+        self.is_sqlite()
+    }
+
+    /// Whether it is SQLite that is spoken to.
+    pub(super) fn is_sqlite(&self) -> bool {
+        matches!(self.on, Kind::Sqlite(_))
     }
 
     /// Sets a mark to come back to. There is one at a time.
@@ -121,7 +139,7 @@ impl Transaction {
     }
 
     async fn say(&mut self, statement: &'static str) -> Result<(), StoreError> {
-        match &mut self.0 {
+        match &mut self.on {
             Kind::Sqlite(transaction) => {
                 sqlx::raw_sql(statement).execute(&mut **transaction).await?;
                 Ok(())
@@ -135,7 +153,7 @@ impl Transaction {
     /// # Errors
     /// When it is not known to be durable. It may be all the same.
     pub async fn commit(self) -> Result<(), StoreError> {
-        match self.0 {
+        match self.on {
             Kind::Sqlite(transaction) => Ok(transaction.commit().await?),
             Kind::Postgres(mut session) => {
                 session.say("COMMIT").await?;

@@ -43,11 +43,14 @@ impl Store {
     /// # Errors
     /// When one cannot be written; then none is.
     pub async fn change(&self, writes: &[Write]) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
-        for write in writes {
-            transaction.execute(write).await?;
-        }
-        transaction.commit().await
+        let all = async {
+            let mut transaction = self.begin().await?;
+            for write in writes {
+                transaction.execute(write).await?;
+            }
+            transaction.commit().await
+        };
+        Box::pin(all).await
     }
 }
 
@@ -60,6 +63,8 @@ pub enum Value {
     Int(i64),
     /// BLOB.
     Blob(Vec<u8>),
+    /// BIGINT: the number of the log that the write is recorded in; NULL when it is in none.
+    Log,
     /// NULL.
     Null,
 }
@@ -96,20 +101,30 @@ impl Value {
     }
 }
 
-pub(super) fn sqlite(statement: impl SqlSafeStr, values: &[Value]) -> Query<'_, Sqlite, SqliteArguments> {
+pub(super) fn sqlite(
+    statement: impl SqlSafeStr,
+    values: &[Value],
+    log: Option<i64>,
+) -> Query<'_, Sqlite, SqliteArguments> {
     values.iter().fold(sqlx::query(statement), |query, value| match value {
         Value::Text(text) => query.bind(text.as_str()),
         Value::Int(number) => query.bind(*number),
         Value::Blob(octets) => query.bind(octets.as_slice()),
+        Value::Log => query.bind(log),
         Value::Null => query.bind(None::<i64>),
     })
 }
 
-pub(super) fn postgres(statement: impl SqlSafeStr, values: &[Value]) -> Query<'_, Postgres, PgArguments> {
+pub(super) fn postgres(
+    statement: impl SqlSafeStr,
+    values: &[Value],
+    log: Option<i64>,
+) -> Query<'_, Postgres, PgArguments> {
     values.iter().fold(sqlx::query(statement), |query, value| match value {
         Value::Text(text) => query.bind(text.as_str()),
         Value::Int(number) => query.bind(*number),
         Value::Blob(octets) => query.bind(octets.as_slice()),
+        Value::Log => query.bind(log),
         Value::Null => query.bind(Nothing),
     })
 }

@@ -4,20 +4,21 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use countersign_core::about::About;
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::request::{Envelope, Request};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::rows;
-use crate::store::{Keys, Ledger, Store, StoreError, Write};
+use crate::store::{Keys, Ledger, Left, Store, StoreError, Write};
 
 /// Every message whose sender may not know yet what became of it. Cloning shares it.
 #[derive(Clone)]
 pub struct Transit {
     keys: Keys,
     ledger: Ledger,
+    /// The store, when other nodes have messages there too.
+    others: Option<Store>,
     memory: Arc<Mutex<Memory>>,
 }
 
@@ -32,12 +33,12 @@ struct Memory {
 type Key = (AccountId, [u8; 16]);
 
 #[derive(Debug, Clone, Copy)]
-struct Standing {
-    reference: Ref,
-    state: State,
-    at: Timestamp,
+pub(super) struct Standing {
+    pub(super) reference: Ref,
+    pub(super) state: State,
+    pub(super) at: Timestamp,
     /// Keyed digest of the recipients that were accepted.
-    accepted: [u8; 16],
+    pub(super) accepted: [u8; 16],
 }
 
 /// A message as its client offers it: what makes a second attempt of it known.
@@ -48,6 +49,8 @@ pub struct Offer {
     accepted: [u8; 16],
     reference: Ref,
     at: Timestamp,
+    /// What another node knows of it.
+    elsewhere: Option<Standing>,
 }
 
 /// How far a message has come.
@@ -91,18 +94,20 @@ impl Transit {
         store: &Store,
         keys: Keys,
         ledger: &Ledger,
+        left: Left,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let oldest = now.checked_sub(REMEMBERED).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut memory = Memory::default();
-        for row in rows::all(store).await? {
-            let rows::Row { account, print, accepted, reference, state, at, told } = row;
+        for row in rows::left(store, left).await? {
+            let standing = row.standing();
+            let rows::Row { account, print, reference, state, at, told, .. } = row;
             let passage = Passage { account, print, reference };
             if at < oldest {
                 ledger.later(rows::delete(&passage));
                 continue;
             }
-            memory.insert(passage.clone(), Standing { reference, state, at, accepted });
+            memory.insert(passage.clone(), standing);
             if state == State::Sending && !told {
                 let value = json!({ "ref": reference, "result": "in-doubt", "upstream": INTERRUPTED });
                 let write = rows::doubt(&passage);
@@ -111,7 +116,8 @@ impl Transit {
                 }
             }
         }
-        Ok(Self { keys, ledger: ledger.clone(), memory: Arc::new(Mutex::new(memory)) })
+        let others = store.is_shared().then(|| store.clone());
+        Ok(Self { keys, ledger: ledger.clone(), others, memory: Arc::new(Mutex::new(memory)) })
     }
 
     /// A message as its client offers it; nothing for one without a Message-ID. `refused` are recipients that
@@ -124,7 +130,7 @@ impl Transit {
         let accepted: BTreeSet<String> = recipients.iter().map(ToString::to_string).collect();
         let offered: BTreeSet<String> = accepted.iter().cloned().chain(refused.map(str::to_owned)).collect();
         let alone = Envelope { mail_from: mail_from.clone(), recipients: vec![] };
-        let about = About::message(&alone, submission.message.bytes());
+        let about = submission.message.about(&alone);
         let about: String = about.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
         let (offered, accepted) = (joined(&offered), joined(&accepted));
         Some(Offer {
@@ -133,7 +139,22 @@ impl Transit {
             accepted: self.keys.pseudonym("transit-accepted", &accepted),
             reference: request.reference,
             at: request.at,
+            elsewhere: None,
         })
+    }
+
+    /// Asks what other nodes know of a message that this one does not know. While the store is silent
+    /// nothing is accepted, so that an answer that is missing does no harm.
+    pub async fn look(&self, mut offer: Offer) -> Offer {
+        let Some(store) = &self.others else { return offer };
+        if self.memory().standing.contains_key(&offer.key()) {
+            return offer;
+        }
+        match rows::one(store, &offer.account, &offer.print).await {
+            Ok(row) => offer.elsewhere = row.map(|row| row.standing()),
+            Err(error) => tracing::error!(%error, "what other nodes have on its way cannot be read"),
+        }
+        offer
     }
 
     /// The passage of the same message, if it was accepted for the same recipients and the client does not
@@ -141,7 +162,8 @@ impl Transit {
     #[must_use]
     pub fn accepted_before(&self, offer: &Offer) -> Option<Passage> {
         let memory = self.memory();
-        let earlier = memory.standing.get(&offer.key()).filter(|earlier| earlier.is_fresh(offer.at))?;
+        let earlier = memory.standing.get(&offer.key()).or(offer.elsewhere.as_ref());
+        let earlier = earlier.filter(|earlier| earlier.is_fresh(offer.at))?;
         let same = earlier.state == State::Sent && earlier.accepted == offer.accepted;
         same.then(|| Passage { reference: earlier.reference, ..offer.passage() })
     }
@@ -154,7 +176,8 @@ impl Transit {
         }
         let mut memory = self.memory();
         memory.forget_old(offer.at).for_each(|old| self.ledger.later(rows::delete(&old)));
-        let earlier = memory.standing.get(&offer.key()).filter(|earlier| earlier.is_fresh(offer.at));
+        let earlier = memory.standing.get(&offer.key()).or(offer.elsewhere.as_ref());
+        let earlier = earlier.filter(|earlier| earlier.is_fresh(offer.at));
         let earlier = earlier.map(|earlier| earlier.reference);
         let (reference, at, accepted) = (offer.reference, offer.at, offer.accepted);
         memory.insert(offer.passage(), Standing { reference, state: State::Sending, at, accepted });

@@ -3,8 +3,8 @@
 use countersign_core::ids::{AccountId, Ref};
 use jiff::Timestamp;
 
-use super::passage::{Passage, State};
-use crate::store::{self, Store, StoreError, Value, Write};
+use super::passage::{Passage, Standing, State};
+use crate::store::{self, Left, Store, StoreError, Value, Write};
 
 /// A message that was on its way when the last run ended.
 pub(super) struct Row {
@@ -18,9 +18,28 @@ pub(super) struct Row {
     pub(super) told: bool,
 }
 
-pub(super) async fn all(store: &Store) -> Result<Vec<Row>, StoreError> {
-    let all = "SELECT account_id, print, accepted, ref, state, at_us FROM transit ORDER BY at_us";
-    store.rows(all, vec![]).await?.iter().map(row).collect()
+impl Row {
+    pub(super) fn standing(&self) -> Standing {
+        Standing { reference: self.reference, state: self.state, at: self.at, accepted: self.accepted }
+    }
+}
+
+/// What a run left that is no more.
+pub(super) async fn left(store: &Store, left: Left) -> Result<Vec<Row>, StoreError> {
+    let rows = "SELECT account_id, print, accepted, ref, state, at_us FROM transit WHERE log IS NULL OR log = $1 \
+         OR log NOT IN (SELECT log FROM nodes WHERE seen_us >= $2) ORDER BY at_us";
+    store.rows(rows, left.values()).await?.iter().map(row).collect()
+}
+
+/// The message of a key, whichever node has it.
+pub(super) async fn one(
+    store: &Store,
+    account: &AccountId,
+    print: &[u8; 16],
+) -> Result<Option<Row>, StoreError> {
+    let one = "SELECT account_id, print, accepted, ref, state, at_us FROM transit WHERE account_id = $1 AND print = $2";
+    let of = vec![Value::text(account.as_str()), Value::blob(print.to_vec())];
+    store.row(one, of).await?.as_ref().map(row).transpose()
 }
 
 pub(super) fn upsert(passage: &Passage, accepted: &[u8; 16], state: State, at: Timestamp) -> Write {
@@ -29,10 +48,10 @@ pub(super) fn upsert(passage: &Passage, accepted: &[u8; 16], state: State, at: T
         State::Sent => "sent",
     };
     let mut values = named(passage);
-    values.extend([Value::text(word), Value::time(at), Value::blob(accepted.to_vec())]);
+    values.extend([Value::text(word), Value::time(at), Value::blob(accepted.to_vec()), Value::Log]);
     Write::new(
-        "INSERT INTO transit (account_id, print, ref, state, at_us, accepted) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (account_id, print) DO UPDATE SET ref = $3, state = $4, at_us = $5, accepted = $6",
+        "INSERT INTO transit (account_id, print, ref, state, at_us, accepted, log) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+         ON CONFLICT (account_id, print) DO UPDATE SET ref = $3, state = $4, at_us = $5, accepted = $6, log = $7",
         values,
     )
 }

@@ -24,6 +24,8 @@ pub struct Capabilities {
     pub pipelining: bool,
     /// RFC 2034 `ENHANCEDSTATUSCODES`
     pub enhanced: bool,
+    /// `XCLIENT` of Postfix: its attributes in capitals; empty when it is not offered.
+    pub xclient: Vec<String>,
 }
 
 impl Capabilities {
@@ -35,6 +37,7 @@ impl Capabilities {
             Some(size) => format!("SIZE {size}"),
         };
         let auth = format!("AUTH {}", self.auth.join(" "));
+        let xclient = format!("XCLIENT {}", self.xclient.join(" "));
         let offers = [
             (self.pipelining, "PIPELINING"),
             (self.size.is_some(), size.as_str()),
@@ -45,6 +48,7 @@ impl Capabilities {
             (self.smtputf8, "SMTPUTF8"),
             (self.dsn, "DSN"),
             (self.chunking, "CHUNKING"),
+            (!self.xclient.is_empty(), xclient.as_str()),
         ];
         let lines = offers.iter().filter(|(offered, _)| *offered);
         lines.fold(Reply::new(250, None, host), |reply, (_, line)| reply.with_line(line))
@@ -63,7 +67,7 @@ impl Capabilities {
 
     /// What can be offered to a client whose mail goes to `upstream`: of the extensions that pass
     /// through, those that both have; of the others (TLS, AUTH, chunking, pipelining, enhanced
-    /// codes) ours.
+    /// codes, XCLIENT) ours.
     #[must_use]
     pub fn limited_to(self, upstream: &Self) -> Self {
         Self {
@@ -82,7 +86,8 @@ impl Capabilities {
         match keyword.to_ascii_uppercase().as_str() {
             "SIZE" => self.size = read_size(words.next()),
             "STARTTLS" => self.starttls = true,
-            "AUTH" => words.for_each(|mechanism| self.add_mechanism(mechanism)),
+            "AUTH" => words.for_each(|mechanism| add(&mut self.auth, mechanism)),
+            "XCLIENT" => words.for_each(|attribute| add(&mut self.xclient, attribute)),
             "8BITMIME" => self.eight_bit = true,
             "SMTPUTF8" => self.smtputf8 = true,
             "CHUNKING" => self.chunking = true,
@@ -92,12 +97,12 @@ impl Capabilities {
             _ => {}
         }
     }
+}
 
-    fn add_mechanism(&mut self, mechanism: &str) {
-        let mechanism = mechanism.to_ascii_uppercase();
-        if !self.auth.contains(&mechanism) {
-            self.auth.push(mechanism);
-        }
+fn add(words: &mut Vec<String>, word: &str) {
+    let word = word.to_ascii_uppercase();
+    if !words.contains(&word) {
+        words.push(word);
     }
 }
 
@@ -196,11 +201,14 @@ mod tests {
             flags in any::<[bool; 7]>(),
             size in prop::option::of(any::<u64>()),
             auth in prop::collection::btree_set("[A-Z0-9-]{1,10}", 0..4),
+            xclient in prop::collection::btree_set("[A-Z]{1,10}", 0..4),
         ) {
             let [starttls, eight_bit, smtputf8, chunking, dsn, pipelining, enhanced] = flags;
             let auth = auth.into_iter().collect();
-            let capabilities =
-                Capabilities { size, starttls, auth, eight_bit, smtputf8, chunking, dsn, pipelining, enhanced };
+            let xclient = xclient.into_iter().collect();
+            let capabilities = Capabilities {
+                size, starttls, auth, eight_bit, smtputf8, chunking, dsn, pipelining, enhanced, xclient,
+            };
             prop_assert_eq!(Capabilities::from_reply(&capabilities.reply("mx.a.example")), capabilities);
         }
 

@@ -9,6 +9,7 @@ use super::auth::InitialResponse;
 use super::parameters::{MailParameters, ParameterError, RcptParameters};
 use super::path::{Bracketed, Path, PathError, read_bracketed};
 use super::reply::{FixedReply, Reply};
+use super::xclient::Xclient;
 
 /// A command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,9 @@ pub enum Command {
         /// Base64 as it came.
         initial: Option<InitialResponse>,
     },
-    /// Anything else, such as `XCLIENT`.
+    /// `XCLIENT NAME=value ...`, of Postfix.
+    Xclient(Box<Xclient>),
+    /// Anything else, such as `XFORWARD`.
     Unknown {
         /// The first word, in capitals.
         verb: String,
@@ -106,6 +109,7 @@ pub enum Verb {
     Help,
     StartTls,
     Auth,
+    Xclient,
     Unknown,
 }
 
@@ -170,6 +174,7 @@ impl Command {
             Self::Help => Verb::Help,
             Self::StartTls => Verb::StartTls,
             Self::Auth { .. } => Verb::Auth,
+            Self::Xclient(_) => Verb::Xclient,
             Self::Unknown { .. } => Verb::Unknown,
         }
     }
@@ -197,6 +202,7 @@ fn parse_line(line: &[u8]) -> Result<Command, CommandError> {
         "AUTH" => auth(arguments),
         "VRFY" => text(arguments).map(Command::Vrfy).ok_or(CommandError::Arguments(Verb::Vrfy)),
         "EXPN" => text(arguments).map(Command::Expn).ok_or(CommandError::Arguments(Verb::Expn)),
+        "XCLIENT" => xclient(arguments),
         "HELP" => Ok(Command::Help),
         "NOOP" => Ok(Command::Noop),
         "DATA" => alone(Command::Data, arguments),
@@ -290,6 +296,11 @@ fn auth(arguments: &str) -> Result<Command, CommandError> {
     })
 }
 
+fn xclient(arguments: &str) -> Result<Command, CommandError> {
+    let said = Xclient::parse(arguments).map_err(|_| CommandError::Arguments(Verb::Xclient))?;
+    Ok(Command::Xclient(Box::new(said)))
+}
+
 impl CommandError {
     /// What the client reads. Nothing that it sent is in it.
     pub fn reply(&self) -> Reply {
@@ -359,6 +370,7 @@ impl fmt::Display for Verb {
             Self::Help => "HELP",
             Self::StartTls => "STARTTLS",
             Self::Auth => "AUTH",
+            Self::Xclient => "XCLIENT",
             Self::Unknown => "unknown",
         })
     }

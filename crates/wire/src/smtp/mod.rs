@@ -12,6 +12,7 @@
 //! | `data`         | the octets after DATA -> a message, and back                    |
 //! | `chunk`        | the octets after BDAT -> a message                              |
 //! | `body`         | the line discipline that `data` and `chunk` share               |
+//! | `xclient`      | what a proxy says of its client -> [`xclient::Xclient`], and back |
 //! | `reply`        | a reply -> octets; the octets of an upstream -> a reply         |
 pub mod auth;
 mod body;
@@ -23,3 +24,5 @@ pub mod parameters;
 pub mod path;
 pub mod reply;
 pub mod session;
+pub mod xclient;
+mod xtext;

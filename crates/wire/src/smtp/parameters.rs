@@ -5,6 +5,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::xtext;
+
 /// Why the parameters were not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ParameterError {
@@ -191,29 +193,8 @@ fn decimal(text: &str) -> Option<u64> {
 /// RFC 3461 4: printable ASCII without `+` and `=`, or `+` and two capital hexadecimal digits that
 /// must not stand for a control character: decoded later, it would reach a header or a log.
 fn xtext(text: &str, max: usize) -> Option<String> {
-    let mut octets = text.bytes();
-    while let Some(octet) = octets.next() {
-        match octet {
-            b'+' => {
-                let (high, low) = (hex_digit(octets.next()?)?, hex_digit(octets.next()?)?);
-                if (high * 16 + low).is_ascii_control() {
-                    return None;
-                }
-            }
-            b'=' => return None,
-            _ if octet.is_ascii_graphic() => {}
-            _ => return None,
-        }
-    }
-    ((1..=max).contains(&text.len())).then(|| text.to_owned())
-}
-
-const fn hex_digit(octet: u8) -> Option<u8> {
-    match octet {
-        b'0'..=b'9' => Some(octet - b'0'),
-        b'A'..=b'F' => Some(octet - b'A' + 10),
-        _ => None,
-    }
+    let safe = xtext::decode(text)?.iter().all(|octet| !octet.is_ascii_control());
+    (safe && (1..=max).contains(&text.len())).then(|| text.to_owned())
 }
 
 /// RFC 4954 5: `<>` or an xtext.

@@ -71,6 +71,10 @@ pub const fn order(state: State, verb: Verb) -> Step {
         // reply."
         (State::Mail | State::Rcpt | State::Chunks, Verb::Auth) => Refuse(&INSIDE_TRANSACTION),
 
+        (State::Greeted | State::Authenticated, Verb::Xclient) => Allow,
+        // XCLIENT_README: "503" stands for "the client is in the middle of a mail transaction".
+        (State::Mail | State::Rcpt | State::Chunks, Verb::Xclient) => Refuse(&INSIDE_TRANSACTION),
+
         (State::Greeted | State::Authenticated, Verb::Mail) => Allow,
         // RFC 5321 4.1.4: "a 503 failure reply MUST be returned and the SMTP server MUST stay in
         // the same state": the first sender stands.
@@ -113,6 +117,8 @@ pub enum Event {
     /// The TLS handshake after STARTTLS is done. Octets that came before it and were not read as
     /// commands must have been thrown away.
     TlsStarted,
+    /// XCLIENT was answered with 220: the session begins anew.
+    ClientGiven,
     /// AUTH was answered with 235.
     Authenticated,
     /// MAIL was answered with 250.
@@ -164,9 +170,17 @@ impl Session {
     /// A BDAT that is refused still has its octets behind it; see [`Command::Bdat`]. `SIZE=` is not
     /// judged here: a message that is too big is a ruling, not a fault of protocol.
     pub fn judge(&self, command: &Command) -> Step {
-        order(self.state, command.verb())
+        order(self.state, self.known(command.verb()))
             .then(|| self.judge_conditions(command.verb()))
             .then(|| self.judge_arguments(command))
+    }
+
+    /// Who is not offered XCLIENT does not learn that there is such a command.
+    const fn known(&self, verb: Verb) -> Verb {
+        match verb {
+            Verb::Xclient if self.rules.offer.xclient.is_empty() => Verb::Unknown,
+            verb => verb,
+        }
     }
 
     /// Tells what happened.
@@ -179,6 +193,9 @@ impl Session {
             (_, Event::Closed) => self.state = State::Closed,
             (_, Event::Greeted { esmtp }) => self.greet(esmtp),
             (_, Event::TlsStarted) => *self = Self::new(self.rules.clone(), true),
+            (State::Greeted | State::Authenticated, Event::ClientGiven) => {
+                *self = Self::new(self.rules.clone(), self.tls);
+            }
             (State::Greeted, Event::Authenticated) => self.authenticate(),
             (State::Greeted | State::Authenticated, Event::MailAccepted { smtputf8 }) => {
                 self.smtputf8 = smtputf8;
@@ -256,7 +273,9 @@ impl Session {
     fn judge_conditions(&self, verb: Verb) -> Step {
         let offer = &self.rules.offer;
         match verb {
-            Verb::StartTls | Verb::Auth | Verb::Bdat if !self.esmtp => Step::Refuse(&EHLO_FIRST),
+            Verb::StartTls | Verb::Auth | Verb::Bdat | Verb::Xclient if !self.esmtp => {
+                Step::Refuse(&EHLO_FIRST)
+            }
             Verb::StartTls if self.tls => Step::Refuse(&TLS_ACTIVE),
             Verb::StartTls if !offer.starttls => Step::Refuse(&NOT_IMPLEMENTED),
             Verb::Auth if offer.auth.is_empty() => Step::Refuse(&NOT_IMPLEMENTED),

@@ -77,25 +77,11 @@ fn what_is_there_twice_is_refused() {
 #[test]
 fn what_is_not_built_is_never_ignored() {
     let text = r#"
-[[send.listener]]
-listen = "127.0.0.1:25"
-kind = "relay"
-account_from = "xclient"
-trusted = ["192.0.2.0/28"]
-[[send.listener]]
-listen = "127.0.0.1:26"
-kind = "relay"
-account_from = "mail-from-map"
-trusted = ["192.0.2.0/28"]
-proxy_protocol = ["192.0.2.1"]
 [[send.upstream]]
 url = "lmtp://mx.example"
 xclient = true
 "#;
     let expected = "\
-listener `127.0.0.1:25`: `account_from = \"xclient\"` is not built yet
-listener `127.0.0.1:26`: `account_from = \"mail-from-map\"` is not built yet
-listener `127.0.0.1:26`: `proxy_protocol` is not built yet
 upstream `default`: `lmtp://` is not built yet
 upstream `default`: `xclient` is not built yet";
     let loaded = loaded(text).unwrap();
@@ -114,7 +100,8 @@ fn a_relay_believes_named_networks_and_knows_the_account() {
     let header = both.replace("account:acme", "header:X-Account");
     assert_eq!(config(&header).send.listeners[1].account_from, AccountFrom::Header("X-Account".to_owned()));
     let off = both.replace("kind", "tls = \"off\"\nkind");
-    for right in [&both, &header, &off] {
+    let [xclient, map] = ["xclient", "mail-from-map"].map(|from| both.replace("account:acme", from));
+    for right in [&both, &header, &off, &xclient, &map] {
         assert!(config(right).fit_to_serve().is_ok(), "{right}");
     }
     for (lines, why) in [
@@ -144,6 +131,23 @@ fn a_relay_that_believes_too_many_is_said() {
         "`127.0.0.1/8` in `trusted` is read as `127.0.0.0/8`, all of it; for one address leave the `/8` away"
     ));
     assert_eq!(trusting("\"127.0.0.0/8\", \"127.0.0.1/32\", \"2001:db8::/32\""), Vec::<String>::new());
+}
+
+#[test]
+fn a_listener_that_believes_everybody_to_be_a_balancer_is_said() {
+    let warnings = |nets: &str| {
+        let listener = format!("listen = \"127.0.0.1:26\"\nproxy_protocol = [{nets}]");
+        loaded(&format!("{MAIL}[[send.listener]]\n{listener}\n")).unwrap().warnings
+    };
+    let [warning] = &warnings("\"0.0.0.0/0\"")[..] else { panic!() };
+    assert_eq!(
+        warning,
+        "listener `127.0.0.1:26`: `proxy_protocol` has `0.0.0.0/0`: whoever connects from there is whoever it \
+         says; name the addresses of your balancers"
+    );
+    let [warning] = &warnings("\"192.0.2.64/24\"")[..] else { panic!() };
+    assert!(warning.contains("`192.0.2.64/24` in `proxy_protocol` is read as `192.0.2.0/24`"), "{warning}");
+    assert!(warnings("\"192.0.2.64\", \"2001:db8::/32\"").is_empty());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Counts stop at their cap, whoever counts.
 
 use super::*;
+use crate::store::fresh::Fresh;
 
 fn acme() -> AccountId {
     AccountId::parse("acme").unwrap()
@@ -10,10 +11,10 @@ fn who(number: u8) -> Pseudonym {
     [number; 16]
 }
 
-async fn store() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
-    (dir, store)
+async fn store() -> (Fresh, Store) {
+    let fresh = Fresh::new().await;
+    let store = fresh.store.clone();
+    (fresh, store)
 }
 
 /// As the committer does it: all or nothing, and a guard that fails undoes the others.

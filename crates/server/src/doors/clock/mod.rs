@@ -26,7 +26,7 @@ pub struct Clockwork {
     pub control: Control,
     pub post: Post,
     pub days: Days,
-    /// The name of this process in leases.
+    /// The name of this node in leases: the origin of its log.
     pub name: String,
 }
 

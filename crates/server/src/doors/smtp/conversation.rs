@@ -1,6 +1,7 @@
 //! One SMTP conversation: reads a command, asks the table, carries it out, answers.
 //! The listener starts one for each connection, and another after STARTTLS.
 
+mod introduction;
 mod receive;
 mod replies;
 mod sign_in;
@@ -24,6 +25,7 @@ use super::lines::{Line, Lines};
 use super::{Door, RelayAccount, Who};
 use crate::transit::Passage;
 
+use introduction::Introduction;
 use receive::Chunks;
 use replies::{
     AUTH_FIRST, BARE_LF, BYE, HELP, LATE, LINE_TOO_LONG, MAIL_FIRST, NO_ROOM, NO_SPACE, NOT_OFFERED, OK,
@@ -34,6 +36,8 @@ use replies::{
 #[derive(Clone)]
 pub(super) struct Peer {
     pub(super) ip: IpAddr,
+    /// The balancer that says so.
+    through: Option<IpAddr>,
     /// When the connection was made.
     pub(super) began: Instant,
     /// The door of the configuration that counts now.
@@ -45,7 +49,17 @@ pub(super) struct Peer {
 impl Peer {
     /// A peer that has connected just now.
     pub(super) fn new(ip: IpAddr, current: watch::Receiver<Arc<Door>>, stop: watch::Receiver<bool>) -> Self {
-        Self { ip: ip.to_canonical(), began: Instant::now(), current, stop }
+        Self { ip: ip.to_canonical(), through: None, began: Instant::now(), current, stop }
+    }
+
+    /// The same, as a balancer says.
+    pub(super) fn through(self, balancer: IpAddr) -> Self {
+        Self { through: Some(balancer.to_canonical()), ..self }
+    }
+
+    /// Whether what it says crosses no network: the loopback of a balancer is not ours.
+    pub(super) fn is_on_loopback(&self) -> bool {
+        self.ip.is_loopback() && self.through.is_none_or(|balancer| balancer.is_loopback())
     }
 }
 
@@ -57,6 +71,7 @@ pub(super) struct Conversation<S> {
     session: Session,
     client: Client,
     signed_in: Option<SignedIn>,
+    introduction: Introduction,
     letter: Option<Letter>,
     chunks: Option<Chunks>,
     /// The last message that was accepted, until the client shows that it heard so.
@@ -93,6 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             session: Session::new(rules, tls),
             client,
             signed_in: None,
+            introduction: Introduction::default(),
             letter: None,
             chunks: None,
             unheard: None,
@@ -126,8 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     async fn talk(&mut self) -> io::Result<Next> {
         // After STARTTLS the client speaks first (RFC 3207 4.2); in every other case we do.
         if !self.session.is_tls() || self.door.settings.implicit_tls {
-            let greeting = format!("{} ESMTP Countersign", self.door.settings.hostname);
-            self.say(&Reply::new(220, None, &greeting)).await?;
+            self.say_hello().await?;
         }
         loop {
             if *self.peer.stop.borrow() && !self.session.in_transaction() {
@@ -153,6 +168,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 return Ok(next);
             }
         }
+    }
+
+    async fn say_hello(&mut self) -> io::Result<()> {
+        let greeting = format!("{} ESMTP Countersign", self.door.settings.hostname);
+        self.say(&Reply::new(220, None, &greeting)).await
     }
 
     /// Until when the next command must have come. Who has not signed in has little time, under stress less.
@@ -222,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             Command::Data => self.data().await,
             Command::Bdat { size, last } => self.chunk(size, last).await,
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial).await,
+            Command::Xclient(said) => self.introduce(&said).await,
             Command::StartTls => {
                 self.say(&READY_FOR_TLS.reply()).await?;
                 Ok(Next::StartTls)
@@ -245,7 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     async fn greet(&mut self, name: String, esmtp: bool) -> io::Result<Next> {
         self.end_transaction().await;
-        self.client.helo = name;
+        self.client.helo = self.introduction.helo.clone().unwrap_or(name);
         self.session.advance(Event::Greeted { esmtp });
         let hostname = self.door.settings.hostname.to_string();
         let reply = match esmtp {
@@ -288,6 +309,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 Sending::For(SignedIn { login: String::new(), account: account.clone() })
             }
             RelayAccount::Field(name) => Sending::Named(name.clone()),
+            RelayAccount::Login => Sending::Introduced(self.introduction.login.clone()),
+            RelayAccount::Sender => Sending::BySender,
         };
         match &self.door.settings.who {
             Who::Customers { .. } => self.signed_in.clone().map(Sending::For),

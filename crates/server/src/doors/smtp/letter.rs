@@ -1,6 +1,7 @@
 //! A letter under way: the transaction from MAIL to the ruling.
 //! The conversation opens it at MAIL, addresses it at RCPT, submits it after DATA or the last BDAT.
 
+mod owner;
 mod route;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use countersign_wire::smtp::data::DataFault;
 use countersign_wire::smtp::parameters::RcptParameters;
 use countersign_wire::smtp::path::Path;
 use countersign_wire::smtp::reply::{Enhanced, FixedReply, Reply};
+use countersign_wire::smtp::xclient::Attribute;
 use jiff::Timestamp;
 
 use super::auth::SignedIn;
@@ -38,6 +40,10 @@ pub(super) enum Sending {
     For(SignedIn),
     /// For the account that the first field of the message names: this is the field's name.
     Named(String),
+    /// For the owner of the login that was given with XCLIENT.
+    Introduced(Option<Attribute<String>>),
+    /// For the account that has proved the domain of MAIL FROM.
+    BySender,
 }
 
 /// A transaction. Its ref is drawn at MAIL; policy sees it whole, after its message.
@@ -110,8 +116,14 @@ impl Letter {
             begun: false,
             refused: vec![],
         };
-        if let Sending::For(who) = letter.sending.clone() {
-            letter = letter.owned_by(door, &who).await?;
+        let found = match letter.sending.clone() {
+            Sending::Named(_) => None,
+            Sending::For(who) => Some(Ok(who)),
+            Sending::Introduced(login) => Some(letter.owner_by_login(door, login).await),
+            Sending::BySender => Some(letter.owner_by_sender(door).await),
+        };
+        if let Some(found) = found {
+            letter = letter.given_to(door, found).await?;
         }
         if letter.mail.parameters.size.is_some_and(|size| size > door.settings.limits.message_bytes as u64) {
             return Err(letter.refuse(door, "limit-message-bytes", "").await);
@@ -230,7 +242,7 @@ impl Letter {
         let message = Message::read(bytes, &door.settings.limits);
         let means = self.means();
         let case = Case { request: self.into_request(door, message), account, way };
-        if let Some(Repeated { smtp, outcome, passage }) = door.gate.repeated(&case.request, &means) {
+        if let Some(Repeated { smtp, outcome, passage }) = door.gate.repeated(&case.request, &means).await {
             drop(means.abandoned());
             return Submitted { reply: smtp, outcome: Some(outcome), passage: Some(passage) };
         }

@@ -3,6 +3,7 @@
 
 mod admission;
 mod auth;
+mod balancer;
 mod capacity;
 mod conversation;
 mod guesses;
@@ -23,6 +24,7 @@ use countersign_wire::limits::Limits;
 use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::reply::{FixedReply, Reply};
 use countersign_wire::smtp::session::Rules;
+use countersign_wire::smtp::xclient;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -66,6 +68,8 @@ pub struct DoorSettings {
     /// Octets a second below which a message is given up; 0 is never.
     pub min_data_rate: u64,
     pub who: Who,
+    /// Load balancers, which say for whom they connect.
+    pub balancers: Vec<IpNet>,
 }
 
 /// Who may send through a listener, and for whom.
@@ -87,6 +91,10 @@ pub enum RelayAccount {
     Fixed(AccountId),
     /// That of the account which the first field of the message names; this is the field's name.
     Field(String),
+    /// That of the login which it gives with XCLIENT.
+    Login,
+    /// That of the account which has proved the domain of MAIL FROM.
+    Sender,
 }
 
 impl Door {
@@ -103,11 +111,13 @@ impl Door {
                 accepted = listener.accept() => match accepted {
                     Ok((socket, address)) => {
                         let door = Arc::clone(&current.borrow());
-                        match door.admit(address.ip()) {
-                            Ok(place) => {
-                                let peer = Peer::new(address.ip(), current.clone(), stop.clone());
-                                talks.spawn(door.receive(socket, peer, place));
+                        let (ip, now, stop) = (address.ip(), current.clone(), stop.clone());
+                        let is_balancer = door.is_balancer(ip);
+                        match if is_balancer { door.place(ip, true) } else { door.admit(ip) } {
+                            Ok(place) if is_balancer => {
+                                talks.spawn(door.receive_proxied(socket, address, now, stop, place));
                             }
+                            Ok(place) => drop(talks.spawn(door.receive(socket, Peer::new(ip, now, stop), place))),
                             Err(reply) => door.turn_away(socket, address, reply),
                         }
                     }
@@ -134,6 +144,10 @@ impl Door {
             Who::Relays { trusted, .. } if within(trusted, ip) => true,
             Who::Relays { .. } => return Err(&NOT_TRUSTED),
         };
+        self.place(ip, trusted)
+    }
+
+    fn place(&self, ip: IpAddr, trusted: bool) -> Result<Place, &'static FixedReply> {
         self.capacity.admission.admit(ip, trusted).map_err(|full| match full {
             Full::Address => &TOO_MANY_FROM_ADDRESS,
             Full::Network => &TOO_MANY_FROM_NETWORK,
@@ -168,7 +182,7 @@ impl Door {
     async fn converse(self: &Arc<Self>, socket: TcpStream, peer: Peer) -> std::io::Result<()> {
         socket.set_nodelay(true)?;
         let door = || Arc::clone(self);
-        let rules = self.rules(peer.ip).await;
+        let rules = self.rules(&peer).await;
         // A conversation is boxed: a connection costs the memory of the one that it is in.
         if self.settings.implicit_tls {
             let secured = Box::pin(self.secure(socket)).await?;
@@ -192,9 +206,10 @@ impl Door {
 
     /// What this listener demands of this peer, and offers. What no upstream has is not offered, and neither
     /// is what only some have: before MAIL nobody knows whose turn it will be.
-    async fn rules(&self, ip: IpAddr) -> Rules {
+    async fn rules(&self, peer: &Peer) -> Rules {
         let customers = matches!(self.settings.who, Who::Customers { .. });
         let auth = if customers { vec!["PLAIN".to_owned(), "LOGIN".to_owned()] } else { vec![] };
+        let introduces = matches!(self.settings.who, Who::Relays { account: RelayAccount::Login, .. });
         let ours = Capabilities {
             size: Some(self.settings.limits.message_bytes as u64),
             starttls: self.settings.tls.is_some() && !self.settings.implicit_tls,
@@ -205,6 +220,7 @@ impl Door {
             dsn: true,
             pipelining: true,
             enhanced: true,
+            xclient: if introduces { xclient::ATTRIBUTES.map(str::to_owned).to_vec() } else { vec![] },
         };
         let theirs =
             futures_util::future::join_all(self.exits.0.iter().map(|exit| exit.upstream.offers())).await;
@@ -215,7 +231,7 @@ impl Door {
             known => known.iter().fold(ours, Capabilities::limited_to),
         };
         let plaintext = matches!(self.settings.who, Who::Customers { plaintext_loopback: true });
-        Rules { auth_required: customers, plaintext_auth: plaintext && ip.is_loopback(), offer }
+        Rules { auth_required: customers, plaintext_auth: plaintext && peer.is_on_loopback(), offer }
     }
 }
 

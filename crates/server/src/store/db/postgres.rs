@@ -40,7 +40,8 @@ fn options(url: &PostgresUrl) -> Result<PgConnectOptions, StoreError> {
         ("idle_in_transaction_session_timeout", "10000"),
     ];
     Ok(options
-        .application_name("countersign")
+        // `store copy` tells its own connections from those of others by it.
+        .application_name(&format!("countersign {}", std::process::id()))
         .options(bounds)
         // 11: what is answered is durable, whatever the server's default is.
         .options([("synchronous_commit", "on")])

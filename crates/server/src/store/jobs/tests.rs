@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::fresh::Fresh;
 use super::super::lease::back_off;
 use super::*;
 
@@ -13,13 +14,13 @@ fn acme() -> AccountId {
     AccountId::parse("acme").unwrap()
 }
 
-async fn store(jobs: &[(&str, i64)]) -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
+async fn store(jobs: &[(&str, i64)]) -> (Fresh, Store) {
+    let fresh = Fresh::new().await;
+    let store = fresh.store.clone();
     let puts: Vec<Write> =
         jobs.iter().map(|(object, due)| put(&acme(), "held-expire", object, at(*due))).collect();
     store.change(&puts).await.unwrap();
-    (dir, store)
+    (fresh, store)
 }
 
 async fn objects(store: &Store, by: &str, now: i64) -> Vec<String> {
@@ -56,7 +57,14 @@ async fn two_who_ask_at_once_share_and_none_is_taken_twice() {
     let mut asking = tokio::task::JoinSet::new();
     for node in 0..12 {
         let store = store.clone();
-        asking.spawn(async move { due(&store, &format!("node-{node}"), at(10), 7).await.unwrap() });
+        asking.spawn(async move {
+            let mut taken = Vec::new();
+            // Whoever comes second to a row goes away with fewer, and asks again.
+            while next(&store).await.unwrap().is_some_and(|next| next <= at(10)) {
+                taken.extend(due(&store, &format!("node-{node}"), at(10), 7).await.unwrap());
+            }
+            taken
+        });
     }
     let taken: Vec<String> = asking.join_all().await.into_iter().flatten().map(|job| job.object).collect();
     assert_eq!(taken.len(), 60);
@@ -99,7 +107,7 @@ async fn whoever_has_lost_the_lease_changes_nothing() {
 async fn what_a_dead_process_had_is_due_at_once_for_the_owner_of_the_store() {
     let (_dir, store) = store(&[("A", 1), ("B", 900)]).await;
     assert_eq!(objects(&store, "dead", 10).await, ["A"]);
-    reconcile(&store, at(11)).await.unwrap();
+    reconcile(&store, "one", at(11)).await.unwrap();
     assert_eq!(objects(&store, "alive", 11).await, ["A"]);
 }
 

@@ -96,6 +96,7 @@ async fn attempt(
     care: &Care,
 ) -> Result<Appended, Failed> {
     let mut transaction = store.begin().await?;
+    transaction.records_in(tip.log);
     along(&mut transaction, loose, care).await?;
     let mut results = Vec::with_capacity(drafts.len());
     for (number, draft) in drafts.iter().enumerate() {

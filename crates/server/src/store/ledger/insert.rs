@@ -52,7 +52,7 @@ pub(super) struct Batch<'a> {
 
 /// Writes the rows of a batch, the ends of its chains, the tiles that it filled and its head.
 pub(super) async fn insert(transaction: &mut Transaction, batch: &Batch<'_>) -> Result<(), StoreError> {
-    match &mut transaction.0 {
+    match &mut transaction.on {
         On::Sqlite(transaction) => by_values(transaction, batch).await,
         On::Postgres(session) => by_arrays(session, batch).await,
     }

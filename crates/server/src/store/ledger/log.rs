@@ -137,6 +137,12 @@ impl Log {
         Ok(read(&self.kept)?.and_then(|note| Checkpoint::parse(note.text()).ok()))
     }
 
+    /// Its number in the tables.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        self.number
+    }
+
     /// Its name in checkpoints.
     #[must_use]
     pub fn origin(&self) -> &str {

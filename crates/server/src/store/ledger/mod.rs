@@ -27,7 +27,7 @@ mod trouble;
 pub mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use checkpoint::Checkpoints;
 pub use erase::{Erasure, erase_account, erase_reference, is_sealed_for};

@@ -1,5 +1,6 @@
 //! A mail is written once, leaves once, and is given up after five days.
 
+use super::super::fresh::Fresh;
 use super::*;
 
 fn at(seconds: i64) -> Timestamp {
@@ -19,12 +20,12 @@ fn mail(id: &str, remember: i64) -> Outgoing {
     }
 }
 
-async fn store(mails: Vec<Outgoing>) -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
+async fn store(mails: Vec<Outgoing>) -> (Fresh, Store) {
+    let fresh = Fresh::new().await;
+    let store = fresh.store.clone();
     let puts: Vec<Write> = mails.into_iter().map(Outgoing::put).collect();
     store.change(&puts).await.unwrap();
-    (dir, store)
+    (fresh, store)
 }
 
 fn full(waiting: u32, failed: u32) -> Fullness {
@@ -95,6 +96,6 @@ async fn after_five_days_it_is_given_up_and_after_thirty_forgotten() {
 async fn what_a_dead_process_was_sending_is_due_at_once() {
     let (_dir, store) = store(vec![mail("a", 0)]).await;
     assert_eq!(due(&store, "dead", at(10), 9).await.unwrap().len(), 1);
-    reconcile(&store, at(11)).await.unwrap();
+    reconcile(&store, "one", at(11)).await.unwrap();
     assert_eq!(due(&store, "alive", at(11), 9).await.unwrap().len(), 1);
 }

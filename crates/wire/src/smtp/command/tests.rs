@@ -229,13 +229,22 @@ fn everything_else_is_unknown_but_readable() {
         verb: verb.to_owned(),
         arguments: arguments.to_owned(),
     };
-    assert_eq!(parse("xclient ADDR=192.0.2.1 LOGIN=a"), Ok(unknown("XCLIENT", "ADDR=192.0.2.1 LOGIN=a")));
+    assert_eq!(parse("xforward ADDR=192.0.2.1"), Ok(unknown("XFORWARD", "ADDR=192.0.2.1")));
     assert_eq!(parse("GET / HTTP/1.1"), Ok(unknown("GET", "/ HTTP/1.1")));
     assert_eq!(parse("MAILFROM:<a@b.example>"), Ok(unknown("MAILFROM:<A@B.EXAMPLE>", "")));
     assert_eq!(parse("BDATX 1"), Ok(unknown("BDATX", "1")));
     assert_eq!(parse(""), Err(CommandError::Empty));
     assert_eq!(parse("   "), Err(CommandError::Empty));
     assert_eq!(parse(" DATA"), Err(CommandError::Empty));
+}
+
+#[test]
+fn xclient_has_attributes() {
+    let Ok(Command::Xclient(said)) = parse("xclient ADDR=192.0.2.1 LOGIN=a") else { panic!() };
+    assert_eq!(said.to_string(), "XCLIENT ADDR=192.0.2.1 LOGIN=a");
+    for line in ["XCLIENT", "XCLIENT ", "XCLIENT a", "XCLIENT LOGIN=a LOGIN=a", "XCLIENT LOGIN=\u{e9}"] {
+        assert!(refusal(line).starts_with("50"), "{line}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn everything() -> Capabilities {
         dsn: true,
         pipelining: true,
         enhanced: true,
+        xclient: Vec::new(),
     }
 }
 
@@ -169,7 +170,7 @@ fn inside_data_and_after_the_end_nothing_is_allowed() {
     let inside = after(relay(), true, &[EHLO, MAIL, Event::RcptAccepted, Event::DataStarted]);
     let closed = after(relay(), true, &[EHLO, Event::Closed, EHLO, Event::TlsStarted, MAIL]);
     assert_eq!(closed.state(), State::Closed);
-    for line in ["NOOP", "RSET", "QUIT", "EHLO a", "MAIL FROM:<>", "DATA", "XCLIENT"] {
+    for line in ["NOOP", "RSET", "QUIT", "EHLO a", "MAIL FROM:<>", "DATA", "XCLIENT LOGIN=a"] {
         assert_eq!(code(&inside, line), "503 5.5.1");
         assert_eq!(code(&closed, line), "503 5.5.1");
     }
@@ -194,7 +195,7 @@ fn what_is_not_offered_is_refused() {
     let session = after(bare, false, &[EHLO, MAIL, Event::RcptAccepted]);
     assert_eq!(code(&session, "BDAT 1"), "502 5.5.1");
     assert_eq!(code(&session, "RCPT TO:<a@b.example> NOTIFY=NEVER"), "555 5.5.4");
-    assert_eq!(code(&session, "XCLIENT a"), "500 5.5.1");
+    assert_eq!(code(&session, "XCLIENT LOGIN=a"), "500 5.5.1");
 }
 
 #[test]
@@ -218,6 +219,27 @@ fn offer_follows_the_session() {
     assert_eq!(offer(true, &[EHLO]), (false, true));
     assert_eq!(offer(true, &[EHLO, Event::Authenticated]), (false, false));
     assert!(after(relay(), false, &[]).offer().starttls);
+}
+
+#[test]
+fn after_xclient_the_session_begins_anew_and_tls_stays() {
+    let offer = Capabilities { xclient: vec!["LOGIN".to_owned()], ..everything() };
+    let rules = Rules { offer, ..relay() };
+    for (events, expected) in [
+        (&[][..], "503 5.5.1"),
+        (&[HELO], "503 5.5.1"),
+        (&[EHLO], "250"),
+        (&[EHLO, MAIL], "503 5.5.1"),
+        (&[EHLO, MAIL, Event::RcptAccepted], "503 5.5.1"),
+        (&[EHLO, MAIL, Event::TransactionEnded], "250"),
+    ] {
+        assert_eq!(code(&after(rules.clone(), true, events), "XCLIENT LOGIN=a"), expected, "{events:?}");
+    }
+    let session = after(rules.clone(), true, &[EHLO, Event::ClientGiven]);
+    assert_eq!((session.state(), session.is_tls()), (State::Connected, true));
+    assert_eq!(code(&session, "MAIL FROM:<>"), "503 5.5.1");
+    let session = after(rules, true, &[EHLO, MAIL, Event::ClientGiven]);
+    assert_eq!(session.state(), State::Greeted, "inside a transaction it ends that and nothing else");
 }
 
 #[test]

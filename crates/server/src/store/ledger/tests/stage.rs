@@ -19,45 +19,63 @@ use jiff::Timestamp;
 use super::super::{Clock, Ledger, Log};
 use crate::seal::RootKey;
 use crate::store::Keys;
-use crate::store::{Store, StoreError, Write};
+use crate::store::fresh::Fresh;
+use crate::store::{Store, StoreError, Transaction, Write};
 
-pub(in super::super) struct Stage {
-    pub(in super::super) dir: tempfile::TempDir,
-    pub(in super::super) store: Store,
-    pub(in super::super) keys: Keys,
-    pub(in super::super) now: Arc<AtomicI64>,
+pub(in crate::store) struct Stage {
+    pub(in crate::store) fresh: Fresh,
+    pub(in crate::store) store: Store,
+    pub(in crate::store) keys: Keys,
+    pub(in crate::store) now: Arc<AtomicI64>,
 }
 
 impl Stage {
-    pub(in super::super) async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let root = RootKey::create(&dir.path().join("root.key")).unwrap();
-        let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
+    pub(in crate::store) async fn new() -> Self {
+        Self::on(Fresh::new().await).await
+    }
+
+    /// In a file, for tests that look at the file or write in words of SQLite's own.
+    pub(in crate::store) async fn in_sqlite() -> Self {
+        Self::on(Fresh::in_sqlite().await).await
+    }
+
+    pub(crate) async fn on(fresh: Fresh) -> Self {
+        let root = RootKey::create(&fresh.path("root.key")).unwrap();
+        let store = fresh.store.clone();
         let now = Arc::new(AtomicI64::new(NOW));
         let keys = Keys::open(&root, store.clone(), clock(&now)).await.unwrap();
-        Self { dir, store, keys, now }
+        Self { fresh, store, keys, now }
     }
 
-    pub(in super::super) fn path(&self) -> PathBuf {
-        self.dir.path().join("countersign.db")
+    pub(in crate::store) fn path(&self) -> PathBuf {
+        self.fresh.path("countersign.db")
     }
 
-    pub(in super::super) async fn ledger(&self) -> Result<Ledger, StoreError> {
+    pub(in crate::store) async fn ledger(&self) -> Result<Ledger, StoreError> {
         let log = self.log().await?;
         Ledger::start(self.store.clone(), self.keys.clone(), clock(&self.now), &log).await
     }
 
-    pub(in super::super) async fn log(&self) -> Result<Log, StoreError> {
+    pub(in crate::store) async fn log(&self) -> Result<Log, StoreError> {
         let now = Timestamp::from_microsecond(NOW).unwrap();
-        Log::of_node(&self.store, &self.keys, "gate.example", self.dir.path(), now).await
+        Log::of_node(&self.store, &self.keys, "gate.example", self.fresh.dir.path(), now).await
+    }
+
+    /// Keeps every committer waiting until it is dropped.
+    pub(in crate::store) async fn busy(&self) -> Transaction {
+        let mut transaction = self.store.begin().await.unwrap();
+        if self.store.is_shared() {
+            transaction.rows("LOCK TABLE leaves IN EXCLUSIVE MODE", vec![]).await.unwrap();
+        }
+        transaction
     }
 
     /// Changes the store behind everybody's back.
-    pub(in super::super) async fn sql(&self, statement: &'static str) {
+    pub(in crate::store) async fn sql(&self, statement: &'static str) {
         self.store.change(&[Write::new(statement, vec![])]).await.unwrap();
     }
 
-    pub(in super::super) async fn number(&self, statement: &'static str) -> i64 {
+    pub(in crate::store) async fn number(&self, statement: &'static str) -> i64 {
         self.store.row(statement, vec![]).await.unwrap().unwrap().get("n").unwrap()
     }
 }
@@ -67,22 +85,22 @@ fn clock(now: &Arc<AtomicI64>) -> Clock {
     Arc::new(move || Timestamp::from_microsecond(now.load(Ordering::SeqCst)).unwrap())
 }
 
-pub(in super::super) fn account(name: &str) -> AccountId {
+pub(in crate::store) fn account(name: &str) -> AccountId {
     AccountId::parse(name).unwrap()
 }
 
-pub(in super::super) fn envelope(recipients: &[&str]) -> Envelope {
+pub(in crate::store) fn envelope(recipients: &[&str]) -> Envelope {
     let address = |text: &&str| EmailAddress::parse(text).unwrap();
     Envelope { mail_from: None, recipients: recipients.iter().map(address).collect() }
 }
 
 /// The About of the message that `ruling` rules on.
-pub(in super::super) fn about() -> About {
+pub(in crate::store) fn about() -> About {
     About::message(&envelope(&["a@x.example"]), MESSAGE)
 }
 
 /// A ruling on one message; `word` is what the one policy says: `allow`, `ask`, `hold`, `refuse`.
-pub(in super::super) fn ruling(number: u64, name: &str, word: &str, mode: Mode) -> Ruling {
+pub(in crate::store) fn ruling(number: u64, name: &str, word: &str, mode: Mode) -> Ruling {
     let message = Message::read(bytes::Bytes::from_static(MESSAGE), &Limits::default());
     let submission = Submission {
         credential: "key-1".to_owned(),
@@ -94,7 +112,7 @@ pub(in super::super) fn ruling(number: u64, name: &str, word: &str, mode: Mode) 
 }
 
 /// A ruling on a command about the account itself.
-pub(in super::super) fn command(number: u64, name: &str, verb: Verb, word: &str, mode: Mode) -> Ruling {
+pub(in crate::store) fn command(number: u64, name: &str, verb: Verb, word: &str, mode: Mode) -> Ruling {
     let command = Command {
         verb,
         actor: Actor::Local(0),
@@ -126,5 +144,5 @@ fn rules(word: &str) -> Arc<Rules> {
     Arc::clone(READ.lock().unwrap().entry(word.to_owned()).or_insert_with(read))
 }
 
-pub(in super::super) const NOW: i64 = 1_795_500_000_000_000;
+pub(in crate::store) const NOW: i64 = 1_795_500_000_000_000;
 const MESSAGE: &[u8] = b"From: a@x.example\r\n\r\nHello\r\n";

@@ -16,7 +16,8 @@ use super::*;
 
 /// A ledger of several accounts, kinds and commits, closed: its file can be copied.
 async fn ledger() -> Stage {
-    let stage = Stage::new().await;
+    // What is done to it below is done to copies of the file.
+    let stage = Stage::in_sqlite().await;
     let ledger = stage.ledger().await.unwrap();
     for number in 0..12_u64 {
         stage.now.fetch_add(1_000_000, std::sync::atomic::Ordering::SeqCst);
@@ -50,7 +51,7 @@ async fn after(stage: &Stage, tampering: &[String]) -> Option<Result<Report, Ver
     let dir = tempfile::tempdir().unwrap();
     let path = copy(&stage.path(), dir.path());
     let store = Store::open(&path).await.unwrap();
-    let root = crate::seal::RootKey::read(&stage.dir.path().join("root.key")).unwrap();
+    let root = crate::seal::RootKey::read(&stage.fresh.path("root.key")).unwrap();
     let clock: super::super::Clock = std::sync::Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
     let keys = Keys::open(&root, store.clone(), clock).await.unwrap();
     let mut changed = 0;
