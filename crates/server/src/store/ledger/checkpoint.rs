@@ -154,3 +154,6 @@ const LEAVES: u64 = 4096;
 const HEAD: &str = "SELECT size, root FROM heads WHERE log = $1 ORDER BY size DESC LIMIT 1";
 const LAST: &str = "SELECT note FROM checkpoints WHERE log = $1 ORDER BY size DESC LIMIT 1";
 const PUT: &str = "INSERT INTO checkpoints (log, size, note, at_us) VALUES ($1, $2, $3, $4)";
+
+#[cfg(test)]
+mod tests;

@@ -90,14 +90,14 @@ impl Known {
 /// # Errors
 /// When it is of none of its logs or not signed by it, or when the log has another tree or ends before.
 pub async fn hold_against(store: &Store, note: &str) -> Result<u64, LogError> {
-    let wrong = |error: &dyn std::fmt::Display| LogError::NoneOfOurs(error.to_string());
-    let text = Note::parse(note).map_err(|error| wrong(&error))?;
-    let claimed = Checkpoint::parse(text.text()).map_err(|error| wrong(&error))?;
+    let unreadable = |error: &dyn std::fmt::Display| LogError::Unreadable(error.to_string());
+    let text = Note::parse(note).map_err(|error| unreadable(&error))?;
+    let claimed = Checkpoint::parse(text.text()).map_err(|error| unreadable(&error))?;
     let logs = Known::all(store).await?;
     let Some(log) = logs.iter().find(|log| log.origin == claimed.origin) else {
-        return Err(LogError::Unknown { origin: claimed.origin, known: names(&logs) });
+        return Err(LogError::Gone { origin: claimed.origin, known: names(&logs) });
     };
-    let (kept, _) = Checkpoint::open(note, &log.key).map_err(|error| wrong(&error))?;
+    let (kept, _) = Checkpoint::open(note, &log.key).map_err(|error| LogError::NotOurs(error.to_string()))?;
     let mut snapshot = store.snapshot().await?;
     let leaves = snapshot.row(SIZE, vec![Value::Int(log.number)]).await?;
     let leaves = leaves.map_or(Ok(0), |row| row.get::<i64>("size"))?;
@@ -135,9 +135,20 @@ pub enum LogError {
     /// Nothing was signed yet.
     #[error("log `{0}` has no checkpoint yet: one is signed each second while its server runs")]
     NoCheckpoint(String),
-    /// The checkpoint is none that one of these logs signed.
-    #[error("the checkpoint is none of a log of this store: {0}")]
-    NoneOfOurs(String),
+    /// What was kept is no checkpoint.
+    #[error("what was kept is no checkpoint: {0}")]
+    Unreadable(String),
+    /// The log of the checkpoint is not in the store.
+    #[error("the checkpoint is of log `{origin}`, which the store does not have (it has {known})")]
+    Gone {
+        /// The log.
+        origin: String,
+        /// Those there are.
+        known: String,
+    },
+    /// The log of the checkpoint has another key now, or never signed it.
+    #[error("the checkpoint is not signed with the key of its log: {0}")]
+    NotOurs(String),
     /// The log was cut, or the store was set back.
     #[error("log `{origin}` has {leaves} leaves, but the checkpoint counts {kept}: its end is missing")]
     Short {
@@ -165,7 +176,7 @@ impl LogError {
     /// Whether it says that the ledger is not what it was.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        matches!(self, Self::Short { .. } | Self::Other { .. } | Self::NoneOfOurs(_))
+        matches!(self, Self::Short { .. } | Self::Other { .. } | Self::Gone { .. } | Self::NotOurs(_))
     }
 }
 

@@ -119,3 +119,6 @@ const COUNT: &str = "SELECT COUNT(*) AS n FROM entries e \
     WHERE e.log = $1 AND e.idx >= $2 AND e.idx < $3";
 const DELETE: &str = "DELETE FROM payloads WHERE (account_id, log, idx) IN \
     (SELECT account_id, log, idx FROM entries WHERE log = $1 AND idx >= $2 AND idx < $3)";
+
+#[cfg(test)]
+mod tests;
