@@ -16,18 +16,20 @@ use super::descriptors;
 use super::house::{BootError, House};
 use super::presence;
 use crate::config::{AccountFrom, Config, Listener, ListenerKind, ListenerTls, TlsFiles};
+use crate::doors::api::{Api, ApiSettings};
+use crate::doors::clock;
 use crate::doors::clock::Clockwork;
-use crate::doors::control::Control;
 use crate::doors::health::{self, Health};
 use crate::doors::smtp::{
     Capacity, CapacitySettings, Connections, Door, DoorSettings, MostGuesses, RelayAccount, Who,
 };
-use crate::doors::{clock, control};
 use crate::net::tls;
 
 /// The ready line of the interface contract.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ready {
+    /// The version of this line.
+    pub v: u8,
     pub ready: bool,
     pub pid: u32,
     pub listeners: BTreeMap<String, SocketAddr>,
@@ -49,7 +51,7 @@ pub struct Running {
 /// What the doors look at each time they begin something: a reload puts other values in.
 struct Current {
     smtp: Vec<watch::Sender<Arc<Door>>>,
-    control: watch::Sender<Control>,
+    api: watch::Sender<Arc<Api>>,
     clockwork: watch::Sender<Clockwork>,
 }
 
@@ -73,9 +75,10 @@ impl Running {
             bound.push(listener);
         }
         let smtp = smtp_doors(&house, &capacity)?.into_iter().map(watch::Sender::new).collect();
-        let (control, clockwork) =
-            (watch::Sender::new(house.control()), watch::Sender::new(house.clockwork()));
-        let current = Current { smtp, control, clockwork };
+        let api = watch::Sender::new(Arc::new(api(&house, &capacity)?));
+        let current = Current { smtp, api, clockwork: watch::Sender::new(house.clockwork()) };
+        let programs = bind("api", house.config.api.listen).await?;
+        listeners.insert("api".to_owned(), local(&programs, "api")?);
         let plain = bind("metrics", house.config.metrics).await?;
         listeners.insert("metrics".to_owned(), local(&plain, "metrics")?);
         let socket = bind_control(&house)?;
@@ -90,11 +93,12 @@ impl Running {
         let clockwork = current.clockwork.subscribe();
         let health = Health { store: house.data.store.clone(), ledger, clockwork, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
-        tasks.spawn(control::serve(socket, current.control.subscribe(), stopped.clone()));
+        tasks.spawn(Api::serve(current.api.subscribe(), programs, stopped.clone()));
+        tasks.spawn(Api::serve_local(current.api.subscribe(), socket, stopped.clone()));
         tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
         tasks.spawn(presence::watch_changes(Arc::clone(&house), stopped.clone()));
         tasks.spawn(presence::be_present(Arc::clone(&house), stopped));
-        let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
+        let ready = Ready { v: 1, ready: true, pid: std::process::id(), listeners, console_url: None };
         Ok(Self { ready, house, capacity, current, stop, tasks })
     }
 
@@ -108,10 +112,11 @@ impl Running {
         config.fit_to_serve()?;
         let house = Arc::new(self.house.renewed(config)?);
         let doors = smtp_doors(&house, &self.capacity)?;
+        let api = Arc::new(api(&house, &self.capacity)?);
         self.current.smtp.iter().zip(doors).for_each(|(current, door)| drop(current.send_replace(door)));
         let CapacitySettings { connections, bytes_in_flight, guesses, .. } = capacity(&house.config);
         self.capacity.adopt(connections, bytes_in_flight, guesses);
-        self.current.control.send_replace(house.control());
+        self.current.api.send_replace(api);
         self.current.clockwork.send_replace(house.clockwork());
         house.gate.bell.ring();
         self.house = house;
@@ -165,6 +170,27 @@ fn door(house: &House, capacity: &Capacity, listener: &Listener, tls: Option<Tls
     }
 }
 
+/// What programs and the CLI ask.
+fn api(house: &House, capacity: &Capacity) -> Result<Api, BootError> {
+    let config = &house.config.api;
+    let tls = match config.tls {
+        ListenerTls::Off => None,
+        ListenerTls::StartTls | ListenerTls::Implicit => Some(secured(house, config.tls_files.as_ref())?),
+    };
+    let limits = &house.config.limits;
+    Ok(Api {
+        control: house.control(),
+        verifier: house.verifier.clone(),
+        capacity: capacity.clone(),
+        settings: ApiSettings {
+            limits: limits.wire(),
+            mode: house.config.send.mode,
+            min_data_rate: limits.min_data_rate,
+            tls,
+        },
+    })
+}
+
 fn who(listener: &Listener) -> Who {
     let account = match (&listener.kind, &listener.account_from) {
         (ListenerKind::Relay, AccountFrom::Account(account)) => RelayAccount::Fixed(account.clone()),
@@ -210,17 +236,24 @@ fn capacity(config: &Config) -> CapacitySettings {
 }
 
 fn acceptor(house: &House, listener: &Listener) -> Result<Option<TlsAcceptor>, BootError> {
-    if listener.tls == ListenerTls::Off {
-        return Ok(None);
+    match listener.tls {
+        ListenerTls::Off => Ok(None),
+        ListenerTls::StartTls | ListenerTls::Implicit => {
+            secured(house, listener.tls_files.as_ref()).map(Some)
+        }
     }
-    let config = match listener.tls_files.as_ref().or(house.config.tls.as_ref()) {
+}
+
+/// With a certificate of its own, else that of the house.
+fn secured(house: &House, own: Option<&TlsFiles>) -> Result<TlsAcceptor, BootError> {
+    let config = match own.or(house.config.tls.as_ref()) {
         Some(TlsFiles { cert_file, key_file }) => tls::server_config(cert_file, key_file)?,
         None => {
             tracing::warn!("no certificate is configured ([tls] cert_file): a self-signed one is used");
             tls::own_server_config(&house.data.dir, house.hostname.as_str())?
         }
     };
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener, BootError> {

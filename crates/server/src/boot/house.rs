@@ -116,7 +116,7 @@ impl House {
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         exits(config, &hostname)?;
         let own = config.send.listeners.iter().filter_map(|listener| listener.tls_files.as_ref());
-        for files in own.chain(config.tls.as_ref()) {
+        for files in own.chain(config.api.tls_files.as_ref()).chain(config.tls.as_ref()) {
             tls::server_config(&files.cert_file, &files.key_file)?;
         }
         Ok(())
@@ -235,7 +235,7 @@ pub fn rules(dir: Option<&Path>) -> Result<Rules, BootError> {
 ///
 /// # Errors
 /// When a file that an upstream names cannot be read.
-fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
+pub fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
     let exits = config.send.upstreams.iter().map(|upstream| exit(config, upstream, hostname));
     Ok(Exits(exits.collect::<Result<_, _>>()?))
 }

@@ -9,4 +9,4 @@ mod presence;
 
 pub use data::{Data, DataError, hold, is_in_use};
 pub use doors::{Ready, Running};
-pub use house::{BootError, House, judge, resolver, rules, way};
+pub use house::{BootError, House, exits, judge, resolver, rules, way};

@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use countersign_core::request::Gate;
+use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::load;
 use super::exit::{Code, Failure, data, talk};
-use crate::boot::{House, Running};
+use crate::boot::{DataError, House, Running};
 use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::{Store, StoreError, newest_entry};
 
 /// Run the server
 #[derive(Debug, clap::Args)]
@@ -17,6 +20,10 @@ pub(super) struct Serve {
     /// Log lines as JSON
     #[arg(long)]
     log_json: bool,
+    /// Start though the ledger has later entries than the clock says: what is recorded keeps their time until
+    /// the clock has caught up
+    #[arg(long)]
+    clock_is_right: bool,
 }
 
 impl Serve {
@@ -33,6 +40,9 @@ impl Serve {
         let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
         // A file that may not grow is an error of the write, not the end of the process.
         let _caught = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map_err(failed)?;
+        if !self.clock_is_right {
+            clock_goes_on(&loaded.config, Clock::system().now()).await?;
+        }
         let house = House::build(loaded.config.clone(), Clock::system()).await?;
         if let Some(mode) = house.directory.gate_mode(Gate::Send).await.map_err(Failure::internal)? {
             loaded.mode_from_store(mode);
@@ -52,6 +62,31 @@ impl Serve {
         Ok(Code::Ok)
     }
 }
+
+/// Sees that the clock was not set back since the last start.
+async fn clock_goes_on(config: &Config, now: Timestamp) -> Result<(), Failure> {
+    let store = match Store::read_at(&config.store).await {
+        Ok(store) => store,
+        // Boot makes it, or brings it up to date, or says what is wrong with it.
+        Err(StoreError::Missing { .. } | StoreError::Version { .. }) => return Ok(()),
+        Err(error) => return Err(DataError::from(error).into()),
+    };
+    let newest = newest_entry(&store).await.map_err(DataError::from)?;
+    store.close().await;
+    match newest.filter(|newest| now.checked_add(SKEW).is_ok_and(|latest| latest < *newest)) {
+        None => Ok(()),
+        Some(newest) => Err(Failure::new(
+            Code::Configuration,
+            format!(
+                "the clock says {now:.0}, and the last entry of the ledger is of {newest:.0}: nothing was changed (set \
+                 the clock, or start with --clock-is-right)"
+            ),
+        )),
+    }
+}
+
+/// Clocks of nodes that share a store differ a little.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Reads the configuration again. One that is wrong changes nothing.
 async fn reload(running: &mut Running, file: Option<&Path>) {

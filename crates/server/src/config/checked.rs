@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::api::Api;
 use super::dns::Dns;
 use super::limits::Limits;
 use super::network::parse_listen;
@@ -32,6 +33,8 @@ pub struct Config {
     pub policy_dir: Option<PathBuf>,
     /// `[ledger] payload_days`: how long what was judged is kept beside its leaf.
     pub payload_days: u32,
+    /// `[api]`
+    pub api: Api,
     /// `[metrics] listen`
     pub metrics: SocketAddr,
 }
@@ -47,6 +50,7 @@ impl Config {
         let limits = root.section("limits").and_then(Limits::read);
         let policy_dir = root.section("policy").and_then(|policy| policy.file("dir"));
         let payload_days = root.section("ledger").and_then(|ledger| ledger.count("payload_days"));
+        let api = root.section("api").and_then(Api::read);
         let metrics = root.section("metrics").and_then(|metrics| metrics.required("listen", parse_listen));
         Ok(Self {
             server: server?,
@@ -57,6 +61,7 @@ impl Config {
             limits: limits?,
             policy_dir: policy_dir?,
             payload_days: payload_days?,
+            api: api?,
             metrics: metrics?,
         })
     }

@@ -7,6 +7,7 @@
 //! `load` does all of that; `serve` says what else a server needs; `show` and `report` print it.
 //! The accounts file and sidecars share the mechanism from `schema` to `reader`.
 
+mod api;
 mod checked;
 mod dns;
 pub(crate) mod document;
@@ -35,6 +36,7 @@ pub(crate) mod value;
 #[cfg(test)]
 mod tests;
 
+pub use api::Api;
 pub use checked::Config;
 pub use dns::{Authoritative, Dns, Resolvers};
 pub use limits::{AuthFailures, Limits};

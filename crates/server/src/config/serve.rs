@@ -20,6 +20,7 @@ impl Config {
             self.unbuilt().into_iter().map(|what| format!("{what} is not built yet")).collect();
         reasons.extend(self.send.listeners.iter().flat_map(unfit_identity));
         reasons.extend(self.send.listeners.iter().flat_map(unsafe_listener));
+        reasons.extend(self.api.unsafe_reason());
         reasons.extend(self.twice());
         reasons.extend(self.upstream_reasons());
         match reasons.is_empty() {

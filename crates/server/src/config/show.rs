@@ -1,5 +1,7 @@
 //! The effective configuration as TOML, with the origin of each value when asked.
-//! `config show` prints it. Secrets stand in files of their own, so all of it may be printed.
+//! `config show` prints it. Secrets stand in files of their own; a password in an address is left out.
+
+use std::borrow::Cow;
 
 use super::load::Loaded;
 use super::schema::{Key, Kind};
@@ -73,7 +75,7 @@ fn one(table: &Table, schema: &[Key], with_origin: bool, lines: &mut Vec<Line>) 
 fn value(key: &Key, setting: &Setting) -> Option<String> {
     match (&setting.value, key.kind) {
         (Value::Text(text), Kind::File) => Some(text_of(&setting.origin.resolve(text).to_string_lossy())),
-        (Value::Text(text), _) => Some(text_of(text)),
+        (Value::Text(text), _) => Some(text_of(&without_password(text))),
         (Value::Texts(texts), _) => {
             Some(format!("[{}]", texts.iter().map(|text| text_of(text)).collect::<Vec<_>>().join(", ")))
         }
@@ -83,6 +85,39 @@ fn value(key: &Key, setting: &Setting) -> Option<String> {
     }
 }
 
+/// An address without the password that may stand in it.
+fn without_password(text: &str) -> Cow<'_, str> {
+    let shown = || {
+        let (scheme, rest) = text.split_once("://")?;
+        let authority = rest.split(['/', '?']).next()?;
+        let (user, _) = authority.rsplit_once('@')?.0.split_once(':')?;
+        let host = rest.get(authority.rfind('@')?..)?;
+        Some(format!("{scheme}://{user}:***{host}"))
+    };
+    shown().map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 fn text_of(text: &str) -> String {
     toml::Value::from(text).to_string().replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_printed() {
+        for (text, shown) in [
+            (
+                "postgres://cs:s3:cr@et@db.example/countersign?a=b@c",
+                "postgres://cs:***@db.example/countersign?a=b@c",
+            ),
+            ("redis://:s3cret@127.0.0.1:6379", "redis://:***@127.0.0.1:6379"),
+            ("postgres://cs@db.example/countersign", "postgres://cs@db.example/countersign"),
+            ("smtp://127.0.0.1:10026", "smtp://127.0.0.1:10026"),
+            ("header:X-Account", "header:X-Account"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
+    }
 }

@@ -209,6 +209,7 @@ fn accounts_file(dir: &Path) -> Result<Apply, StageError> {
         text: fs::read_to_string(&file)?,
         file: file.display().to_string(),
         secrets: secrets.collect(),
+        staff_secrets: std::collections::BTreeMap::new(),
         trust_proof: true,
         prune: false,
     })

@@ -71,13 +71,13 @@ impl Verified {
     pub(super) fn as_json(&self) -> Value {
         match self {
             Self::Export(report) => json!({
-                "verified": true, "origin": report.header.origin, "key": report.header.key,
+                "v": 1, "verified": true, "origin": report.header.origin, "key": report.header.key,
                 "leaves": report.leaves, "root": hex(&report.root), "accounts": report.accounts,
                 "checkpoints": report.checkpoints, "payloads": report.opened, "erased": report.erased,
                 "withheld": report.withheld, "head": report.head,
             }),
             Self::Proof { origin, index, size, leaf } => json!({
-                "verified": true, "origin": origin, "leaf": index, "leaves": size, "at_us": leaf.time_us,
+                "v": 1, "verified": true, "origin": origin, "leaf": index, "leaves": size, "at_us": leaf.time_us,
                 "commitment": hex(&leaf.commitment),
             }),
         }

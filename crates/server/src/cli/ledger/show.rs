@@ -30,7 +30,8 @@ impl Head {
         let note = log.head(&read.store).await.map_err(failed)?;
         match self.json {
             true => data(
-                &json!({ "origin": log.origin, "key": log.key.to_string(), "checkpoint": note }).to_string(),
+                &json!({ "v": 1, "origin": log.origin, "key": log.key.to_string(), "checkpoint": note })
+                    .to_string(),
             ),
             // A note ends in a line feed of its own.
             false => data(note.trim_end_matches('\n')),
@@ -78,7 +79,7 @@ impl Prove {
 fn line(reference: Ref, proved: &Proved) -> Value {
     let path: Vec<String> = proved.proof.path.iter().map(|hash| STANDARD.encode(hash)).collect();
     json!({
-        "ref": reference, "kind": proved.kind, "origin": proved.origin, "key": proved.key.to_string(),
+        "v": 1, "ref": reference, "kind": proved.kind, "origin": proved.origin, "key": proved.key.to_string(),
         "idx": proved.proof.index, "leaf": STANDARD.encode(&proved.proof.leaf), "size": proved.size,
         "path": path, "checkpoint": proved.proof.checkpoint.to_string(),
     })

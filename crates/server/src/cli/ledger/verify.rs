@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 fn broken(json: bool, leaf: Option<u64>, why: &str) -> Failure {
     if json {
-        data(&json!({ "verified": false, "leaf": leaf, "why": why }).to_string());
+        data(&json!({ "v": 1, "verified": false, "leaf": leaf, "why": why }).to_string());
     }
     Failure::new(Code::LedgerBroken, why)
 }
@@ -91,7 +91,7 @@ fn as_json(report: &Report, kept: Option<u64>) -> Value {
                 "checkpoints": log.checkpoints })
     };
     let logs: Vec<Value> = report.logs.iter().map(log).collect();
-    json!({ "verified": true, "leaves": report.leaves(), "heads": report.heads(), "logs": logs,
+    json!({ "v": 1, "verified": true, "leaves": report.leaves(), "heads": report.heads(), "logs": logs,
             "payloads": report.payloads_checked, "erased": report.payloads_erased, "head": kept })
 }
 

@@ -1,44 +1,50 @@
 //! Erasure by command, and by the clock: what was said goes, that something was said stays.
 
-use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::{Extension, Json};
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::request::{Actor, Verb};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Control, Order, Peer, Problem, answer, platform};
+use super::{Control, Order, answer, platform};
 use crate::acts::Means;
+use crate::doors::api::caller::Caller;
+use crate::doors::api::json as read;
+use crate::doors::api::problem::{Kind, Problem};
 use crate::store::{self, Erasure, Expired};
 
 /// What is to be erased: one of the two.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Erase {
+struct Erase {
     r#ref: Option<String>,
     account: Option<String>,
 }
 
-pub(super) async fn erase(
+pub(in crate::doors) async fn erase(
     State(control): State<Control>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(asked): Json<Erase>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
+    let asked: Erase = read(&body, ERASE)?;
     match (asked.r#ref, asked.account) {
-        (Some(reference), None) => control.erase_reference(peer.0, &reference).await,
-        (None, Some(account)) => control.erase_account(peer.0, &account).await,
+        (Some(reference), None) => control.erase_reference(caller.actor, &reference).await,
+        (None, Some(account)) => control.erase_account(caller.actor, &account).await,
         _ => Err(Problem::bad_request("name a ref or an account, one of them")),
     }
 }
 
 impl Control {
     async fn erase_reference(&self, actor: Actor, reference: &str) -> Result<Json<Value>, Problem> {
-        let reference = Ref::parse(reference).map_err(|error| Problem::bad_request(&error.to_string()))?;
+        let reference = Ref::parse(reference).map_err(|error| Problem::bad_request(error.to_string()))?;
         let found = store::erase_reference(&self.store, reference).await.map_err(Problem::of)?;
-        let unknown = || Problem::not_found(&format!("no ruling has the ref `{reference}`"));
+        let unknown = || Problem::not_found(format!("no ruling has the ref `{reference}`"));
         let erasure = found.ok_or_else(unknown)?;
         if erasure.payloads == 0 {
-            return Err(Problem::over(&format!("what was said under `{reference}` is erased already")));
+            let gone = format!("what was said under `{reference}` is erased already");
+            return Err(Problem::new(Kind::Erased, gone));
         }
         let account = erasure.account.clone();
         self.erased(actor, reference.as_str(), account, erasure, Value::Null).await
@@ -46,7 +52,7 @@ impl Control {
 
     /// With the account goes its key, so that no copy opens either; unless other nodes may be sealing with it.
     async fn erase_account(&self, actor: Actor, id: &str) -> Result<Json<Value>, Problem> {
-        let id = AccountId::parse(id).map_err(|error| Problem::bad_request(&error.to_string()))?;
+        let id = AccountId::parse(id).map_err(|error| Problem::bad_request(error.to_string()))?;
         if id == AccountId::platform() {
             return Err(Problem::bad_request(
                 "what is said about the platform is erased by ref, not as a whole",
@@ -55,11 +61,11 @@ impl Control {
         // An account that is known no more does nothing either.
         let acts = self.directory.account(&id).await.is_ok_and(|account| account.blocked.is_none());
         if acts {
-            return Err(Problem::over(&format!("account `{id}` may act: block it first, then erase it")));
+            return Err(Problem::over(format!("account `{id}` may act: block it first, then erase it")));
         }
         if store::is_sealed_for(&self.store, &id).await.map_err(Problem::of)? {
             let why = "has held mail or notices on their way: release or refuse what is held, then erase it";
-            return Err(Problem::over(&format!("account `{id}` {why}")));
+            return Err(Problem::over(format!("account `{id}` {why}")));
         }
         let and_key = !self.store.is_shared();
         let erasure = store::erase_account(&self.store, &id, and_key).await.map_err(Problem::of)?;
@@ -107,3 +113,6 @@ pub(in crate::doors) fn expire(expired: &Expired) -> Order {
         account: AccountId::platform(),
     }
 }
+
+/// The fields of an erasure.
+pub(in crate::doors) const ERASE: &[&str] = &["ref", "account"];

@@ -27,9 +27,9 @@ pub struct CapacitySettings {
 /// What the doors share. Cheap to clone.
 #[derive(Clone)]
 pub struct Capacity {
-    pub(super) admission: Admission,
-    pub(super) budget: Budget,
-    pub(super) guesses: Guesses,
+    pub(in crate::doors) admission: Admission,
+    pub(in crate::doors) budget: Budget,
+    pub(in crate::doors) guesses: Guesses,
     pub(super) volume: Volume,
     pub(super) stress: Stress,
 }
@@ -121,7 +121,7 @@ impl Stress {
 
 /// Octets that messages may take up together while they are received and judged.
 #[derive(Clone)]
-pub(super) struct Budget {
+pub(in crate::doors) struct Budget {
     most: Arc<AtomicU64>,
     taken: Arc<AtomicU64>,
     stress: Stress,
@@ -129,7 +129,7 @@ pub(super) struct Budget {
 }
 
 /// What one message has taken; given back when it is dropped.
-pub(super) struct Share {
+pub(in crate::doors) struct Share {
     budget: Budget,
     taken: u64,
 }
@@ -147,7 +147,7 @@ impl Budget {
     }
 
     /// A share of nothing yet.
-    pub(super) fn share(&self) -> Share {
+    pub(in crate::doors) fn share(&self) -> Share {
         Share { budget: self.clone(), taken: 0 }
     }
 
@@ -169,7 +169,7 @@ impl Budget {
 
 impl Share {
     /// Makes it so many octets, if there is room.
-    pub(super) fn grow_to(&mut self, octets: u64) -> bool {
+    pub(in crate::doors) fn grow_to(&mut self, octets: u64) -> bool {
         let Some(more) = octets.checked_sub(self.taken).filter(|more| *more > 0) else { return true };
         let most = self.budget.most.load(Ordering::Relaxed);
         let grown = self.budget.change(|taken| taken.checked_add(more).filter(|whole| *whole <= most));

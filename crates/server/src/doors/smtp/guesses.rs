@@ -30,7 +30,7 @@ pub struct MostGuesses {
 /// INVARIANT: what a wrong secret hears depends on the counters of `failed` alone, and these are the same
 /// whether there is such a login, and where it is at home. Home makes a difference for the right secret only.
 #[derive(Clone)]
-pub(super) struct Guesses {
+pub(in crate::doors) struct Guesses {
     most: Arc<Mutex<MostGuesses>>,
     failed: Arc<Mutex<HashMap<Key, Slots>>>,
     homes: Arc<Mutex<Homes>>,
@@ -40,16 +40,16 @@ pub(super) struct Guesses {
 
 /// A sign-in: as whom, and from where.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attempt<'a> {
-    pub(super) login: &'a str,
-    pub(super) ip: IpAddr,
+pub(in crate::doors) struct Attempt<'a> {
+    pub(in crate::doors) login: &'a str,
+    pub(in crate::doors) ip: IpAddr,
     /// Whether there is such a login with networks of its own or of its account, and they name the address.
-    pub(super) meant: bool,
+    pub(in crate::doors) meant: bool,
 }
 
 /// To whom sign-in is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Open {
+pub(in crate::doors) enum Open {
     Everybody,
     /// Too many have failed: only the right secret is let in, from where its login is at home.
     AtHome,
@@ -91,7 +91,7 @@ impl Guesses {
     }
 
     /// Whether a sign-in may be looked at now.
-    pub(super) fn open(&self, attempt: Attempt<'_>, now: Instant) -> Open {
+    pub(in crate::doors) fn open(&self, attempt: Attempt<'_>, now: Instant) -> Open {
         let (keys, slot) = (self.keys(attempt), self.slot());
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut has_room =
@@ -109,7 +109,7 @@ impl Guesses {
     }
 
     /// Counts a failure. While everybody else is stopped, it counts only where the login is at home.
-    pub(super) fn count(&self, attempt: Attempt<'_>, open: Open, now: Instant) {
+    pub(in crate::doors) fn count(&self, attempt: Attempt<'_>, open: Open, now: Instant) {
         let (keys, slot) = (self.keys(attempt), self.slot());
         self.homes().count(self.origin(attempt), now, slot);
         if open != Open::Everybody {
@@ -128,7 +128,7 @@ impl Guesses {
     }
 
     /// Somebody has signed in: from that network the login is at home.
-    pub(super) fn remember(&self, attempt: Attempt<'_>, now: Instant) {
+    pub(in crate::doors) fn remember(&self, attempt: Attempt<'_>, now: Instant) {
         self.homes().remember(self.origin(attempt), now);
     }
 

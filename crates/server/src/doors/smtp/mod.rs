@@ -37,11 +37,14 @@ use crate::doors::Exits;
 use crate::gate::Gate;
 
 pub use admission::Connections;
+pub(in crate::doors) use admission::{Full, Place};
+pub(in crate::doors) use capacity::Share;
 pub use capacity::{Capacity, CapacitySettings};
 pub use guesses::MostGuesses;
+pub(in crate::doors) use guesses::{Attempt, Open};
 pub use letter::code_of;
+pub(in crate::doors) use pace::Pace;
 
-use admission::{Full, Place};
 use conversation::{Conversation, End, Peer};
 
 /// A listener: the parts that it uses, and its settings. Another door with other settings can take its place
