@@ -24,6 +24,7 @@ mod extensions;
 mod handover;
 mod http;
 mod init;
+mod ledger;
 mod letters;
 mod limits;
 mod moving;
