@@ -2,7 +2,7 @@
 //! What swaks sends arrives octet by octet, or is refused with its reason. Missing programs are skipped aloud.
 
 mod letters;
-mod mta;
+pub(crate) mod mta;
 mod swaks;
 mod ways;
 

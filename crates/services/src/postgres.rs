@@ -296,6 +296,8 @@ fn url(port: u16, database: &str) -> String {
 
 /// The role that owns everything.
 const OWNER: &str = "postgres";
+/// A role that needs a password over TCP, when a test makes it.
+pub const GUARDED: &str = "guarded";
 /// Nothing of a test has to outlive the machine.
 const FAST: [&str; 2] = ["fsync=off", "full_page_writes=off"];
 const PAUSE: Duration = Duration::from_millis(20);

@@ -18,6 +18,7 @@ impl Config {
     pub fn fit_to_serve(&self) -> Result<(), ConfigError> {
         let mut reasons: Vec<String> = self.send.listeners.iter().flat_map(unfit_identity).collect();
         reasons.extend(self.send.listeners.iter().flat_map(unsafe_listener));
+        reasons.extend(self.api.unsafe_reason());
         reasons.extend(self.send.upstreams.iter().filter_map(two_identities));
         reasons.extend(self.twice());
         reasons.extend(self.upstream_reasons());

@@ -171,7 +171,7 @@ pub async fn load(store: &Store, reference: Ref) -> Result<Option<(Held, Option<
     row.map(|row| Ok((held(&row)?, row.get("sealed")?))).transpose()
 }
 
-fn held(row: &Row) -> Result<Held, StoreError> {
+pub(super) fn held(row: &Row) -> Result<Held, StoreError> {
     let text = |name: &str| row.get::<String>(name);
     let time =
         |name: &str| row.get::<i64>(name).map(|us| Timestamp::from_microsecond(us).unwrap_or_default());

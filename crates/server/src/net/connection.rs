@@ -65,14 +65,34 @@ impl Connection {
 
     /// Sends a command and reads its reply, whatever that says.
     pub(super) async fn command(&mut self, line: &str) -> Result<Reply, UpstreamError> {
-        if line.bytes().any(|octet| octet.is_ascii_control()) {
+        self.exchange(&[line]).await
+    }
+
+    /// Sends two commands in one write (RFC 2920 3.1) and reads their replies; only the first one's when that says
+    /// that the upstream leaves.
+    pub(super) async fn commands(
+        &mut self,
+        first: &str,
+        second: &str,
+    ) -> Result<(Reply, Option<Reply>), UpstreamError> {
+        let reply = self.exchange(&[first, second]).await?;
+        if reply.code() == CLOSING {
+            return Ok((reply, None));
+        }
+        let second = self.incoming.reply(&mut self.stream);
+        Ok((reply, Some(within(self.timeouts.command, "waiting for a reply", second).await?)))
+    }
+
+    /// Writes lines together and reads one reply.
+    async fn exchange(&mut self, lines: &[&str]) -> Result<Reply, UpstreamError> {
+        if lines.iter().any(|line| line.bytes().any(|octet| octet.is_ascii_control())) {
             return Err(UpstreamError::Protocol("a command of ours has a control character".to_owned()));
         }
         // A reply that nobody asked for would be taken for the next one, and so on for ever.
         if self.incoming.is_pending() {
             return Err(UpstreamError::Protocol("it replies without being asked".to_owned()));
         }
-        let octets = format!("{line}\r\n");
+        let octets: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
         let (stream, incoming) = (&mut self.stream, &mut self.incoming);
         let exchange = async {
             stream.write_all(octets.as_bytes()).await.map_err(closed)?;
@@ -275,5 +295,6 @@ pub(super) fn lost(cause: &str) -> UpstreamError {
     UpstreamError::Closed { in_doubt: false, cause: cause.to_owned() }
 }
 
+/// RFC 5321 3.8: the server closes the connection.
+pub(super) const CLOSING: u16 = 421;
 const LAST_WORD: Duration = Duration::from_secs(5);
-const CLOSING: u16 = 421;

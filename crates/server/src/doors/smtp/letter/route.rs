@@ -22,19 +22,20 @@ impl Letter {
     /// INVARIANT: a transaction that had a recipient and is lost is not begun again: the message would go to
     /// those alone who came after.
     pub(super) async fn ask_upstream(&mut self, door: &Door, rcpt: &Rcpt) -> Result<Reply, Refusal> {
-        let mut outgoing = match self.outgoing.take() {
-            Some(outgoing) => outgoing,
+        let (outgoing, reply) = match self.outgoing.take() {
+            Some(outgoing) if outgoing.is_full() => {
+                self.outgoing = Some(outgoing);
+                return Err(Refusal::Ours("limit-recipients"));
+            }
+            Some(mut outgoing) => {
+                let asked = passed_on(&outgoing, rcpt);
+                let answer = outgoing.rcpt(&asked).await;
+                let reply = self.heard(answer, outgoing.upstream())?;
+                (outgoing, reply)
+            }
             None if self.begun => return Err(Refusal::Ours("upstream-unavailable")),
-            None => self.begin(door).await?,
+            None => self.begin(door, rcpt).await?,
         };
-        if outgoing.is_full() {
-            self.outgoing = Some(outgoing);
-            return Err(Refusal::Ours("limit-recipients"));
-        }
-        let parameters = outgoing.rcpt_parameters(&rcpt.parameters);
-        let asked = Rcpt { recipient: rcpt.recipient.clone(), parameters };
-        let reply = outgoing.rcpt(&asked).await;
-        let reply = self.heard(reply, outgoing.upstream())?;
         self.outgoing = Some(outgoing);
         if reply.is_positive() {
             self.begun = true;
@@ -62,7 +63,8 @@ impl Letter {
         Ok(())
     }
 
-    async fn begin(&self, door: &Door) -> Result<Transaction, Refusal> {
+    /// Begins the transaction with its first recipient.
+    async fn begin(&self, door: &Door, rcpt: &Rcpt) -> Result<(Transaction, Reply), Refusal> {
         let owner = self.owner.as_ref().ok_or(Refusal::Ours("account-unknown"))?;
         let exit = door.exits.of(&owner.account).ok_or(Refusal::Ours("upstream-not-configured"))?;
         let begun = exit.upstream.begin_for(owner.account.id.as_str(), &self.introduction(owner)).await;
@@ -72,10 +74,12 @@ impl Letter {
             return Err(Refusal::Ours("upstream-lacks-smtputf8"));
         };
         let mail = Mail { sender: self.mail.sender.clone(), parameters };
-        let reply = self.heard(outgoing.mail(&mail).await, &exit.name)?;
-        match reply.is_positive() {
-            true => Ok(outgoing),
-            false => {
+        let asked = passed_on(&outgoing, rcpt);
+        let (reply, second) = self.heard_error(outgoing.mail_and_rcpt(&mail, &asked).await, &exit.name)?;
+        let reply = self.heard(Ok(reply), &exit.name)?;
+        match second {
+            Some(second) => Ok((outgoing, self.heard(Ok(second), &exit.name)?)),
+            None => {
                 outgoing.abandon().await;
                 Err(Refusal::Upstream(reply))
             }
@@ -116,6 +120,11 @@ impl Letter {
             }
         })
     }
+}
+
+/// The recipient as this upstream is asked about it.
+fn passed_on(outgoing: &Transaction, rcpt: &Rcpt) -> Rcpt {
+    Rcpt { recipient: rcpt.recipient.clone(), parameters: outgoing.rcpt_parameters(&rcpt.parameters) }
 }
 
 const CLOSING: u16 = 421;
