@@ -103,8 +103,7 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_its_rows
         connection.close().await.unwrap();
         let url = StoreUrl::parse(&database.url(), newest.dir.path()).unwrap();
         let store = Store::look_at(&url).await.unwrap();
-        let rows: Vec<String> =
-            tables_of(&store).await.iter().map(|table| row(table, "'\\x00'")).collect();
+        let rows: Vec<String> = tables_of(&store).await.iter().map(|table| row(table, "'\\x00'")).collect();
         store.close().await;
         database.sql(&rows.join(";")).unwrap();
         brought_up(&url, version, &rows, &expected).await;
