@@ -31,4 +31,6 @@ walks COUNT:
 # Write the generated reference pages anew; look at the difference before you commit it.
 bless:
     COUNTERSIGN_BLESS=1 cargo test -p countersign-core reasons
+    COUNTERSIGN_BLESS=1 cargo test -p countersign --lib openapi
+    COUNTERSIGN_BLESS=1 cargo test -p countersign --lib reference
     git diff --stat docs/reference

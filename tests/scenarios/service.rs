@@ -19,7 +19,7 @@ async fn the_ready_line_says_where_the_doors_are() {
     assert_eq!(ready["console_url"], Value::Null);
     let listeners = ready["listeners"].as_object().unwrap();
     let names: Vec<&String> = listeners.keys().collect();
-    assert_eq!(names, ["metrics", "send.0", "send.1"]);
+    assert_eq!(names, ["api", "metrics", "send.0", "send.1"]);
     for address in listeners.values() {
         let address: SocketAddr = address.as_str().unwrap().parse().unwrap();
         assert!(address.ip().is_loopback() && address.port() != 0, "{address}");

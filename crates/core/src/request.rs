@@ -227,6 +227,10 @@ impl Action {
 pub enum Actor {
     /// A member of staff.
     Staff(String),
+    /// An API key of a member of staff, by the member's address.
+    StaffKey(String),
+    /// An API key of an account, by its login.
+    AccountKey(String),
     /// A local user of the machine, by uid (from the control socket's peer credentials).
     Local(u32),
     /// A due job.
@@ -234,11 +238,13 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// `staff`, `local` or `clock`: what policy compares.
+    /// `staff`, `staff-key`, `account-key`, `local` or `clock`: what policy compares.
     #[must_use]
     pub fn class(&self) -> &'static str {
         match self {
             Self::Staff(_) => "staff",
+            Self::StaffKey(_) => "staff-key",
+            Self::AccountKey(_) => "account-key",
             Self::Local(_) => "local",
             Self::Clock => "clock",
         }
@@ -248,7 +254,7 @@ impl Actor {
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Staff(id) => write!(f, "staff:{id}"),
+            Self::Staff(id) | Self::StaffKey(id) | Self::AccountKey(id) => write!(f, "{}:{id}", self.class()),
             Self::Local(uid) => write!(f, "local:{uid}"),
             Self::Clock => f.write_str("clock"),
         }

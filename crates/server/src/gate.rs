@@ -1,6 +1,7 @@
 //! THE pipeline: `Request -> Dossier -> Ruling -> Recorded -> Reply`. Read this first.
 //! Doors bring requests; the table of gates is probes, policies and acts by action.
 
+mod evaluate;
 mod judge;
 mod retry;
 mod settling;
@@ -19,6 +20,7 @@ use crate::probes::Case;
 use crate::store::{Bell, Ledger, RecordError, Write};
 use crate::transit::Transit;
 
+pub use evaluate::Evaluation;
 pub use judge::Judge;
 pub use retry::Repeated;
 
@@ -74,23 +76,32 @@ impl Gate {
     }
 
     async fn attempted(&self, case: &mut Case, means: Means) -> Result<Reply, (Ruling, Means)> {
+        let ruling = match self.ruled(case).await {
+            Ok(ruling) => ruling,
+            Err(reply) => return Ok(reply),
+        };
+        let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
+        self.carry_out(&case.request, ruling, means, notices).await
+    }
+
+    /// The ruling on a request, or why there is none that could be carried out.
+    async fn ruled(&self, case: &mut Case) -> Result<Ruling, Reply> {
         let mut ruling = self.judge.rule(case, vec![]).await;
         // Probes take their time: an account that was blocked meanwhile is judged as it is now.
         let mut changes = 0;
         loop {
             match self.directory.newer(&case.account).await {
-                Ok(Some(_)) if changes == MOST_CHANGES => return Ok(Reply::conflict(&ruling)),
+                Ok(Some(_)) if changes == MOST_CHANGES => return Err(Reply::conflict(&ruling)),
                 Ok(Some(account)) => case.account = account,
                 Err(error) if case.request.action() == Action::Send => {
-                    return Ok(Reply::unrecorded(&ruling, &error));
+                    return Err(Reply::unrecorded(&ruling, &error));
                 }
                 Ok(None) | Err(_) => break,
             }
             changes += 1;
             ruling = self.judge.rule(case, vec![]).await;
         }
-        let notices = self.notifier.plan(&case.request, &case.account, &ruling, &means).await;
-        self.carry_out(&case.request, ruling, means, notices).await
+        Ok(ruling)
     }
 
     /// The way of a request that the wire refuses: the catalogue rules, the ledger records.
@@ -116,12 +127,12 @@ impl Gate {
     ) -> Result<Reply, (Ruling, Means)> {
         judge::count(&ruling);
         let attempt = self.attempt(request, &ruling, &means).await;
-        let particulars = acts::particulars(request, &means, &attempt);
+        let particulars = || acts::particulars(request, &means, &attempt);
         let rings = !notices.is_empty();
         let recorded = match acts::plan(request, &ruling, &means, &self.sealer, &attempt).await {
             Ok(mut writes) => {
                 writes.extend(notices.iter().cloned());
-                self.ledger.record(ruling.clone(), particulars.clone(), writes).await
+                self.ledger.record(ruling.clone(), particulars(), writes).await
             }
             Err(error) => Err(error.into()),
         };
@@ -132,14 +143,18 @@ impl Gate {
                 }
                 let hostname = &self.notifier.hostname;
                 let (ledger, transit, directory) = (&self.ledger, &self.transit, &self.directory);
-                let around = Around { ledger, transit, directory, hostname, attempt };
+                let notifier = &self.notifier;
+                let around = Around { ledger, transit, directory, notifier, hostname, attempt };
                 Ok(acts::perform(recorded, request, means, around).await)
             }
             Err(error) => {
                 self.transit.undo(&attempt).into_iter().for_each(|row| self.ledger.later(row));
                 match error {
                     RecordError::Conflict => Err((ruling, means)),
-                    _ => Ok(self.unrecorded(request, ruling, particulars, means, notices, &error)),
+                    _ => {
+                        let particulars = particulars();
+                        Ok(self.unrecorded(request, ruling, particulars, means, notices, &error))
+                    }
                 }
             }
         }

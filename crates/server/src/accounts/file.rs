@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::pattern::Pattern;
 use super::schema::FILE;
+use super::scope::KeyScope;
 use crate::config::MODES;
 use crate::config::document;
 use crate::config::network::parse_network;
@@ -174,8 +175,8 @@ pub struct CredentialSpec {
     pub secret_file: Option<PathBuf>,
     /// Networks from which it may be used.
     pub networks: Vec<IpNet>,
-    /// What it may be used for.
-    pub scopes: Vec<String>,
+    /// What it may be used for; of the API only.
+    pub scopes: Vec<KeyScope>,
     /// Messages in a day.
     pub daily_cap: Option<u64>,
     /// When it ends.
@@ -230,7 +231,7 @@ pub struct StaffSpec {
     /// The file of the secret of their API key.
     pub api_secret_file: Option<PathBuf>,
     /// What that key may be used for.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<KeyScope>,
 }
 
 /// The roles of staff.
@@ -359,7 +360,10 @@ impl CredentialSpec {
         let kind = credential.choose("kind", &[("smtp", CredentialKind::Smtp), ("api", CredentialKind::Api)]);
         let secret_file = credential.file("secret_file");
         let networks = credential.list("networks", parse_network);
-        let scopes = credential.list("scopes", parse_name);
+        let scopes = match kind {
+            Ok(CredentialKind::Smtp) => credential.list("scopes", parse_name).map(|_no_effect| vec![]),
+            _ => read_scopes(credential),
+        };
         let daily_cap = credential.maybe_count("daily_cap");
         let expires = credential.optional("expires", parse_time);
         Ok(Self {
@@ -404,9 +408,21 @@ impl StaffSpec {
         let email = staff.required("email", EmailAddress::parse);
         let roles = staff.list("roles", Role::parse);
         let api_secret_file = staff.file("api_secret_file");
-        let scopes = staff.list("scopes", parse_name);
+        let scopes = match &api_secret_file {
+            Ok(None) => staff.list("scopes", KeyScope::parse),
+            _ => read_scopes(staff),
+        };
         Ok(Self { email: email?, roles: roles?, api_secret_file: api_secret_file?, scopes: scopes? })
     }
+}
+
+/// What an API key opens. One that opens nothing is nearly always a slip.
+fn read_scopes(key: Reader<'_>) -> Result<Vec<KeyScope>, Noted> {
+    let scopes = key.list("scopes", KeyScope::parse)?;
+    if scopes.is_empty() {
+        key.warn(format!("{}: an API key without `scopes` opens nothing", key.place("scopes")));
+    }
+    Ok(scopes)
 }
 
 impl Role {

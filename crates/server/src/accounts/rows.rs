@@ -9,9 +9,13 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::account::{Account, Credential, OwnedDomain};
+use super::directory::NamedUpstream;
 use super::file::{AccountSpec, AccountsFile, CredentialKind, Scope};
+use super::key::{Kept, Secrets};
+use super::key_rows;
 use super::passes::Passes;
 use super::pattern::Pattern;
+use super::scope::KeyScope;
 use super::target::{Blocked, PLATFORM, Reach, Target};
 use crate::store::{Row, Store, StoreError, Value, Write};
 
@@ -77,6 +81,39 @@ pub(super) async fn credential(store: &Store, login: &str) -> Result<Option<Cred
     }))
 }
 
+/// Whose login it is, of whatever kind.
+pub(super) async fn owner(store: &Store, login: &str) -> Result<Option<AccountId>, StoreError> {
+    let owner = "SELECT account_id FROM account_credentials WHERE login = $1";
+    let Some(row) = store.row(owner, vec![Value::text(login)]).await? else { return Ok(None) };
+    AccountId::parse(&row.get::<String>("account_id")?).map(Some).map_err(|error| damaged(&error))
+}
+
+/// Who has proved a domain: it itself, else the nearest one above it whose proof reaches down.
+pub(super) async fn proved_by(store: &Store, domain: &Domain) -> Result<Vec<AccountId>, StoreError> {
+    let mut looked_at = Some(domain.clone());
+    while let Some(name) = looked_at {
+        let depth = Value::int(i64::from(name != *domain));
+        let rows = store.rows(PROVED, vec![Value::text(name.as_str()), depth]).await?;
+        if !rows.is_empty() {
+            let id = |row: &Row| {
+                AccountId::parse(&row.get::<String>("account_id")?).map_err(|error| damaged(&error))
+            };
+            return rows.iter().map(id).collect();
+        }
+        looked_at = name.parent();
+    }
+    Ok(vec![])
+}
+
+/// The upstreams that accounts name.
+pub(super) async fn upstreams(store: &Store) -> Result<Vec<NamedUpstream>, StoreError> {
+    let named = |row: &Row| {
+        let (name, account) = (row.get("name")?, row.get("account_id")?);
+        Ok(NamedUpstream { name, account, accounts: row.get("accounts")? })
+    };
+    store.rows(UPSTREAMS, vec![]).await?.iter().map(named).collect()
+}
+
 /// All ids, in order.
 pub(super) async fn ids(store: &Store) -> Result<Vec<AccountId>, StoreError> {
     let id = |row: &Row| AccountId::parse(&row.get::<String>("account_id")?).map_err(|error| damaged(&error));
@@ -104,10 +141,7 @@ pub(super) async fn version(store: &Store) -> Result<i64, StoreError> {
 pub async fn taken_login(store: &Store, file: &AccountsFile) -> Result<Option<String>, StoreError> {
     for account in &file.accounts {
         for credential in &account.credentials {
-            let owner = "SELECT account_id FROM account_credentials WHERE login = $1";
-            let owner = store.row(owner, vec![Value::text(&credential.login)]).await?;
-            let owner: Option<String> = owner.map(|row| row.get("account_id")).transpose()?;
-            if owner.is_some_and(|owner| owner != account.id.as_str()) {
+            if owner(store, &credential.login).await?.is_some_and(|owner| owner != account.id) {
                 return Ok(Some(credential.login.clone()));
             }
         }
@@ -116,26 +150,29 @@ pub async fn taken_login(store: &Store, file: &AccountsFile) -> Result<Option<St
 }
 
 /// What a file of accounts changes. Nothing is deleted unless `prune`: then what it does not name.
-/// `hashes` are those of the secrets that it names, by login.
+/// `secrets` are what the store keeps of those that it names.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn plan_apply(
     store: &Store,
     file: &AccountsFile,
-    hashes: &BTreeMap<String, String>,
+    secrets: &Secrets,
     at: Timestamp,
     prune: bool,
 ) -> Result<Vec<Write>, StoreError> {
     let mut writes = if prune { pruned(store, file).await? } else { vec![] };
+    if prune {
+        writes.extend(key_rows::pruned(store, &file.staff).await?);
+    }
     for account in &file.accounts {
         writes.push(upsert(account, at));
         writes.extend(account.domains.iter().map(|domain| upsert_domain(account, domain, at)));
         writes.extend(account.credentials.iter().map(|credential| {
-            let hash = hashes.get(&credential.login).map_or("", String::as_str);
-            upsert_credential(account, credential, hash)
+            upsert_credential(account, credential, secrets.credentials.get(&credential.login))
         }));
     }
+    writes.extend(file.staff.iter().map(|staff| key_rows::upsert(staff, secrets, at)));
     writes.push(changed());
     Ok(writes)
 }
@@ -205,24 +242,30 @@ fn upsert_domain(account: &AccountSpec, spec: &super::file::DomainSpec, at: Time
     )
 }
 
-fn upsert_credential(account: &AccountSpec, spec: &super::file::CredentialSpec, hash: &str) -> Write {
+fn upsert_credential(
+    account: &AccountSpec,
+    spec: &super::file::CredentialSpec,
+    kept: Option<&Kept>,
+) -> Write {
     let kind = match spec.kind {
         CredentialKind::Smtp => "smtp",
         CredentialKind::Api => "api",
     };
     Write::new(
-        "INSERT INTO account_credentials (account_id, login, kind, hash, networks, expires_at, daily_cap) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account_id, login) DO UPDATE SET kind = $3, \
+        "INSERT INTO account_credentials (account_id, login, kind, hash, networks, expires_at, daily_cap, tag, scopes) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (account_id, login) DO UPDATE SET kind = $3, \
          hash = CASE WHEN $4 = '' THEN account_credentials.hash ELSE $4 END, networks = $5, expires_at = $6, \
-         daily_cap = $7",
+         daily_cap = $7, tag = CASE WHEN $4 = '' THEN account_credentials.tag ELSE $8 END, scopes = $9",
         vec![
             Value::text(account.id.as_str()),
             Value::text(&spec.login),
             Value::text(kind),
-            Value::text(hash),
+            Value::text(kept.map_or("", |kept| kept.hash.as_str())),
             Value::text(json_of(&spec.networks)),
             Value::or_null(spec.expires.map(Value::time)),
             Value::or_null(spec.daily_cap.map(|cap| Value::int(i64::try_from(cap).unwrap_or(i64::MAX)))),
+            Value::or_null(kept.and_then(|kept| kept.tag).map(Value::blob)),
+            Value::text(KeyScope::list(&spec.scopes)),
         ],
     )
 }
@@ -319,7 +362,7 @@ fn domain(row: &Row) -> Result<OwnedDomain, StoreError> {
     })
 }
 
-fn networks(row: &Row) -> Result<Vec<IpNet>, StoreError> {
+pub(super) fn networks(row: &Row) -> Result<Vec<IpNet>, StoreError> {
     let text: String = row.get("networks")?;
     // A list that cannot be read must not become "anywhere".
     serde_json::from_str(&text).map_err(|error| damaged(&error))
@@ -337,7 +380,7 @@ fn mode(word: Option<&str>) -> Option<Mode> {
     }
 }
 
-fn time(us: i64) -> Timestamp {
+pub(super) fn time(us: i64) -> Timestamp {
     Timestamp::from_microsecond(us).unwrap_or_default()
 }
 
@@ -346,7 +389,7 @@ fn cap(number: Option<i64>) -> Option<u64> {
     number.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0)
 }
 
-fn damaged(error: &dyn std::fmt::Display) -> StoreError {
+pub(super) fn damaged(error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Damaged(error.to_string())
 }
 
@@ -359,6 +402,10 @@ const BLOCKS: &str = "SELECT scope, subject, reason, at_us FROM blocks WHERE acc
      ORDER BY scope, subject";
 const CREDENTIAL: &str = "SELECT login, account_id, hash, networks, expires_at, daily_cap FROM account_credentials \
      WHERE login = $1 AND kind = 'smtp'";
+const PROVED: &str = "SELECT account_id FROM account_domains \
+     WHERE domain = $1 AND proved_at IS NOT NULL AND ($2 = 0 OR subdomains <> 0) ORDER BY account_id LIMIT 2";
+const UPSTREAMS: &str = "SELECT upstream AS name, MIN(account_id) AS account_id, COUNT(*) AS accounts \
+     FROM accounts WHERE upstream IS NOT NULL GROUP BY upstream ORDER BY upstream";
 const NAMES: &str = "SELECT domain AS name FROM account_domains WHERE account_id = $1";
 const DELETE_DOMAIN: &str = "DELETE FROM account_domains WHERE account_id = $1 AND domain = $2";
 const LOGINS: &str = "SELECT login AS name FROM account_credentials WHERE account_id = $1";

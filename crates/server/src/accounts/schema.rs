@@ -4,11 +4,8 @@
 use crate::config::schema::{Key, Kind};
 
 /// The accounts file.
-pub(super) const FILE: &[Key] = &[
-    Key::tables("account", ACCOUNT),
-    Key::tables("brand", BRAND).later(),
-    Key::tables("staff", STAFF).later(),
-];
+pub(super) const FILE: &[Key] =
+    &[Key::tables("account", ACCOUNT), Key::tables("brand", BRAND).later(), Key::tables("staff", STAFF)];
 
 /// A sidecar. `account` is the id of an account or, as `[[account]]`, the account itself.
 pub(super) const SIDECAR: &[Key] = &[
@@ -75,7 +72,7 @@ const BRAND: &[Key] = &[Key::optional("name", Kind::Text), Key::optional("domain
 
 const STAFF: &[Key] = &[
     Key::optional("email", Kind::Text),
-    Key::optional("roles", Kind::Texts),
+    Key::optional("roles", Kind::Texts).later(),
     Key::optional("api_secret_file", Kind::File),
     Key::optional("scopes", Kind::Texts),
 ];

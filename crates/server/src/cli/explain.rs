@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::client::{NoAnswer, ask};
 use super::config::load;
-use super::exit::{Code, Failure, data};
+use super::exit::{Code, Failure, data, versioned};
 use crate::boot::Data;
 use crate::clock::Clock;
 use crate::store::{self, Entry};
@@ -27,29 +27,25 @@ impl Explain {
     pub(super) async fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
         let reference = Ref::parse(&self.reference).map_err(Failure::usage)?;
         let config = load(file)?.config;
-        let answer = match ask(
-            &config.server.data_dir,
-            Method::GET,
-            &format!("/v1/rulings/{reference}"),
-            None,
-        )
-        .await
-        {
-            Ok(answer) => answer,
-            Err(NoAnswer::NoServer) => {
-                let read = Data::read(&config, &Clock::system()).await?;
-                let entries =
-                    store::find(&read.store, &read.keys, reference).await.map_err(Failure::internal)?;
-                json!({ "entries": entries.iter().map(Entry::to_json).collect::<Vec<_>>() })
-            }
-            Err(problem) => return Err(problem.into()),
-        };
+        let answer =
+            match ask(&config.server.data_dir, Method::GET, &format!("/v1/ledger/entries/{reference}"), None)
+                .await
+            {
+                Ok(answer) => answer,
+                Err(NoAnswer::NoServer) => {
+                    let read = Data::read(&config, &Clock::system()).await?;
+                    let entries =
+                        store::find(&read.store, &read.keys, reference).await.map_err(Failure::internal)?;
+                    json!({ "entries": entries.iter().map(Entry::to_json).collect::<Vec<_>>() })
+                }
+                Err(problem) => return Err(problem.into()),
+            };
         let entries = answer.get("entries").and_then(Value::as_array).cloned().unwrap_or_default();
         if entries.is_empty() {
             return Err(Failure::usage(format!("no ruling has the ref `{reference}`")));
         }
         match self.json {
-            true => entries.iter().for_each(|entry| data(&with_ruling(entry).to_string())),
+            true => entries.iter().for_each(|entry| data(&versioned(with_ruling(entry)).to_string())),
             false => entries.iter().for_each(|entry| data(story(entry).trim_end())),
         }
         Ok(Code::Ok)

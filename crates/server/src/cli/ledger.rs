@@ -43,7 +43,7 @@ impl LedgerVerb {
             Err(VerifyError::Broken(broken)) => {
                 if json {
                     data(
-                        &json!({ "verified": false, "leaf": broken.index, "why": broken.to_string() })
+                        &json!({ "v": 1, "verified": false, "leaf": broken.index, "why": broken.to_string() })
                             .to_string(),
                     );
                 }
@@ -60,7 +60,7 @@ fn as_json(report: &Report) -> Value {
                 "checkpoints": log.checkpoints })
     };
     let logs: Vec<Value> = report.logs.iter().map(log).collect();
-    json!({ "verified": true, "leaves": report.leaves(), "heads": report.heads(), "logs": logs,
+    json!({ "v": 1, "verified": true, "leaves": report.leaves(), "heads": report.heads(), "logs": logs,
             "payloads": report.payloads_checked, "erased": report.payloads_erased })
 }
 

@@ -66,7 +66,7 @@ impl CopyStore {
         let copied = copied?;
         let (tables, rows, leaves) = (copied.tables, copied.rows, copied.ledger.leaves());
         data(&match self.json {
-            true => json!({ "rows": rows, "tables": tables, "leaves": leaves }).to_string(),
+            true => json!({ "v": 1, "rows": rows, "tables": tables, "leaves": leaves }).to_string(),
             false => format!(
                 "copied {rows} rows of {tables} tables; the ledger is the same on both and verified: {leaves} leaves"
             ),

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::api::Api;
 use super::dns::Dns;
 use super::limits::Limits;
 use super::network::parse_listen;
@@ -11,6 +12,7 @@ use super::notes::Noted;
 use super::reader::Reader;
 use super::send::Send;
 use super::server::{Server, TlsFiles};
+use super::shared::SharedUrl;
 use super::store::StoreUrl;
 
 /// The whole configuration.
@@ -20,6 +22,8 @@ pub struct Config {
     pub server: Server,
     /// `[tls]`: absent means a certificate of our own making in `data_dir`.
     pub tls: Option<TlsFiles>,
+    /// `[store] shared`
+    pub shared: SharedUrl,
     /// `[store] url`
     pub store: StoreUrl,
     /// `[dns]`
@@ -32,6 +36,8 @@ pub struct Config {
     pub policy_dir: Option<PathBuf>,
     /// `[ledger] payload_days`: how long what was judged is kept beside its leaf.
     pub payload_days: u32,
+    /// `[api]`
+    pub api: Api,
     /// `[metrics] listen`
     pub metrics: SocketAddr,
 }
@@ -42,21 +48,25 @@ impl Config {
         let tls = root.section("tls").and_then(TlsFiles::read);
         let data_dir = server.as_ref().map_or_else(|_| PathBuf::new(), |server| server.data_dir.clone());
         let store = root.section("store").and_then(|store| StoreUrl::read(store, &data_dir));
+        let shared = root.section("store").and_then(SharedUrl::read);
         let dns = root.section("dns").and_then(Dns::read);
         let send = root.section("send").and_then(Send::read);
         let limits = root.section("limits").and_then(Limits::read);
         let policy_dir = root.section("policy").and_then(|policy| policy.file("dir"));
         let payload_days = root.section("ledger").and_then(|ledger| ledger.count("payload_days"));
+        let api = root.section("api").and_then(Api::read);
         let metrics = root.section("metrics").and_then(|metrics| metrics.required("listen", parse_listen));
         Ok(Self {
             server: server?,
             tls: tls?,
+            shared: shared?,
             store: store?,
             dns: dns?,
             send: send?,
             limits: limits?,
             policy_dir: policy_dir?,
             payload_days: payload_days?,
+            api: api?,
             metrics: metrics?,
         })
     }

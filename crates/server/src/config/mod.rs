@@ -7,6 +7,7 @@
 //! `load` does all of that; `serve` says what else a server needs; `show` and `report` print it.
 //! The accounts file and sidecars share the mechanism from `schema` to `reader`.
 
+mod api;
 mod checked;
 mod dns;
 pub(crate) mod document;
@@ -26,6 +27,7 @@ mod sections;
 mod send;
 mod serve;
 mod server;
+mod shared;
 mod show;
 mod store;
 mod table;
@@ -35,6 +37,7 @@ pub(crate) mod value;
 #[cfg(test)]
 mod tests;
 
+pub use api::Api;
 pub use checked::Config;
 pub use dns::{Authoritative, Dns, Resolvers};
 pub use limits::{AuthFailures, Limits};
@@ -47,6 +50,7 @@ pub use secret::{SecretError, read_auth_file, read_secret};
 pub(crate) use send::MODES;
 pub use send::{AccountFrom, Listener, ListenerKind, ListenerTls, Send};
 pub use server::{Server, TlsFiles};
+pub use shared::{RedisUrl, SharedUrl};
 pub use show::show;
 pub use store::{PostgresUrl, StoreUrl};
 pub use upstream::{Scheme, Upstream, UpstreamUrl};

@@ -29,11 +29,20 @@ pub fn check_report(loaded: &Loaded) -> String {
     lines.push(mode(config));
     lines.push(dns(config));
     lines.push(keeping(config));
+    lines.push(api(config));
     lines.push(format!("shows /healthz, /readyz and /metrics on {}", config.metrics));
     if let Err(error) = config.fit_to_serve() {
         lines.extend(error.to_string().lines().map(|line| format!("`serve` would not start: {line}")));
     }
     lines.join("\n") + "\n"
+}
+
+fn api(config: &Config) -> String {
+    let tls = match config.api.tls {
+        ListenerTls::Off => "without TLS",
+        ListenerTls::StartTls | ListenerTls::Implicit => "inside TLS",
+    };
+    format!("answers /v1 for API keys on {} {tls}", config.api.listen)
 }
 
 fn identity(config: &Config) -> String {

@@ -17,6 +17,9 @@ impl Config {
         keep("[server] data_dir", self.server.data_dir == running.server.data_dir);
         keep("[server] root_key_file", self.server.root_key_file == running.server.root_key_file);
         keep("[store] url", self.store == running.store);
+        keep("[store] shared", self.shared == running.shared);
+        let api = |config: &Self| (config.api.listen, config.api.tls);
+        keep("[api] listen or tls", api(&self) == api(running));
         keep("[metrics] listen", self.metrics == running.metrics);
         let places =
             |config: &Self| config.send.listeners.iter().map(|l| (l.listen, l.tls)).collect::<Vec<_>>();
@@ -24,6 +27,10 @@ impl Config {
         self.server.data_dir.clone_from(&running.server.data_dir);
         self.server.root_key_file.clone_from(&running.server.root_key_file);
         self.store.clone_from(&running.store);
+        self.shared.clone_from(&running.shared);
+        if api(&self) != api(running) {
+            self.api.clone_from(&running.api);
+        }
         self.metrics = running.metrics;
         if places(&self) != places(running) {
             self.send.listeners.clone_from(&running.send.listeners);

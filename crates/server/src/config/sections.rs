@@ -13,6 +13,7 @@ pub(crate) const SECTIONS: &[Key] = &[
     Key::section("limits", LIMITS),
     Key::section("policy", POLICY),
     Key::section("ledger", LEDGER),
+    Key::section("api", API),
     Key::section("metrics", METRICS),
     Key::optional("console", Kind::Table(CONSOLE)).later(),
     Key::optional("rdap", Kind::Table(RDAP)).later(),
@@ -39,7 +40,11 @@ const SERVER: &[Key] = &[
 
 const TLS: &[Key] = &[Key::optional("cert_file", Kind::File), Key::optional("key_file", Kind::File)];
 
-const STORE: &[Key] = &[Key::text("url", "sqlite:"), Key::text("shared", "memory:")];
+const STORE: &[Key] = &[
+    Key::text("url", "sqlite:"),
+    Key::text("shared", "memory:"),
+    Key::optional("shared_password_file", Kind::File),
+];
 
 const DNS: &[Key] = &[
     Key::optional("resolvers", Kind::TextOrTexts).or(Fallback::Text("system")),
@@ -78,6 +83,7 @@ const UPSTREAM: &[Key] = &[
     Key::optional("egress", Kind::Texts),
     Key::optional("auth_file", Kind::File),
     Key::flag("tls_verify", true),
+    Key::optional("ca_file", Kind::File),
     Key::optional("helo", Kind::Text),
     Key::flag("xclient", false),
     Key::count("pool", 32, 1, 10_000),
@@ -110,6 +116,13 @@ const LEDGER: &[Key] = &[
     Key::count("payload_days", 90, 1, 36_500).later(),
     Key::optional("second_sink", Kind::Text).later(),
     Key::optional("witnesses", Kind::Anything).later(),
+];
+
+const API: &[Key] = &[
+    Key::text("listen", "127.0.0.1:0"),
+    Key::text("tls", "off"),
+    Key::optional("cert_file", Kind::File),
+    Key::optional("key_file", Kind::File),
 ];
 
 const METRICS: &[Key] = &[Key::text("listen", "127.0.0.1:0")];

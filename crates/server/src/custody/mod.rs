@@ -2,9 +2,12 @@
 //! Acts plan its rows; the control door and the CLI read them.
 
 mod held;
+mod page;
 mod rows;
 
 pub use held::{Held, HeldMail, Parameters, State, Which};
+pub use page::{Place, page};
 pub use rows::{
-    EXPIRE, claim, count, doubt, end, insert, keep_until, list, load, may_be_second, over, reconcile,
+    EXPIRE, claim, count, doubt, end, insert, keep_for, keep_until, list, load, may_be_second, over,
+    reconcile,
 };

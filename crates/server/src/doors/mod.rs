@@ -1,6 +1,7 @@
 //! Doors: bytes or rows become a Request, a Reply becomes bytes.
 //! Each door calls the gate and nothing below it decides.
 
+pub mod api;
 pub mod clock;
 pub mod control;
 mod exits;

@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     step!(5, "clock", "0005_clock.sql"),
     step!(6, "counts", "0006_counts.sql"),
     step!(7, "logs", "0007_logs.sql"),
+    step!(8, "api", "0008_api.sql"),
 ];
 
 pub(super) fn sqlite() -> Migrator {

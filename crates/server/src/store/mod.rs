@@ -1,6 +1,7 @@
 //! The store: the database, what is written to it, and the ledger.
 //! Rooms read through `db` and say what to write as `Write`s; only the ledger's committer writes rulings.
 
+pub mod answers;
 mod bell;
 mod changes;
 pub mod copy;
@@ -16,6 +17,7 @@ mod migrations;
 pub mod nodes;
 pub mod outbox;
 mod row;
+pub mod shared;
 mod tables;
 mod transaction;
 mod write;
@@ -26,6 +28,8 @@ pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
 pub use ledger::newest::newest_entry;
+pub use ledger::onward::{Start, onward, starts};
+pub use ledger::page::{Page, Place, page};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
@@ -34,5 +38,6 @@ pub use ledger::{
 };
 pub use nodes::Left;
 pub use row::{Column, Row};
+pub use shared::Shared;
 pub use transaction::Transaction;
 pub use write::{Value, Write};

@@ -47,6 +47,7 @@ owner_email = "owner@acme.example"
   [[account.credential]]
   login = "acme-api"
   kind = "api"
+  scopes = ["evaluate", "rulings:read"]
 
   [[account.protected]]
   domain = "acme.example"
@@ -64,7 +65,7 @@ domains = ["globex.example"]
 email = "desk@esp.example"
 roles = ["desk", "auditor"]
 api_secret_file = "secrets/desk"
-scopes = ["cases"]
+scopes = ["held:read", "held:write"]
 "#;
 
 #[test]
@@ -89,6 +90,8 @@ fn a_whole_file_is_typed_as_it_is_read() {
     assert_eq!((smtp.kind, smtp.daily_cap), (CredentialKind::Smtp, Some(500)));
     assert_eq!(smtp.secret_file.as_deref(), Some(Path::new("/etc/secrets/acme")));
     assert_eq!((api.kind, &api.secret_file), (CredentialKind::Api, &None));
+    assert_eq!(api.scopes, [KeyScope::Evaluate, KeyScope::RulingsRead]);
+    assert_eq!(smtp.scopes, [], "of the API only");
     assert_eq!(acme.protected[0].people[0].addresses[0].to_string(), "ann@acme.example");
     assert_eq!((globex.name.as_str(), globex.tier), ("globex", None));
     assert_eq!(file.brands[0].domains[0].as_str(), "globex.example");
@@ -100,9 +103,23 @@ fn a_whole_file_is_typed_as_it_is_read() {
             "/etc/a.toml: [[account.protected]] is known but its gate is not built yet: it is accepted and has no \
          effect",
             "/etc/a.toml: [[brand]] is known but not built yet: it is accepted and has no effect",
-            "/etc/a.toml: [[staff]] is known but not built yet: it is accepted and has no effect",
+            "/etc/a.toml: `roles` in [staff] is known but not built yet: it is accepted and has no effect",
         ]
     );
+}
+
+#[test]
+fn scopes_of_a_key_are_a_closed_list() {
+    let refused = |text: &str| {
+        AccountsFile::parse(text, Path::new("/etc/a.toml"), true).map(|_| ()).unwrap_err().to_string()
+    };
+    let key = "[[account]]\nid = \"acme\"\n[[account.credential]]\nlogin = \"k\"\nkind = \"api\"\n";
+    let wrong = refused(&format!("{key}scopes = [\"evaluat\"]"));
+    assert!(wrong.contains("`evaluat`: did you mean `evaluate`?"), "{wrong}");
+    let wrong = refused("[[staff]]\nemail = \"a@esp.example\"\nscopes = [\"root\"]");
+    assert!(wrong.contains("`root`: allowed are `evaluate`, `rulings:read`"), "{wrong}");
+    let empty = AccountsFile::parse(key, Path::new("/etc/a.toml"), true).unwrap();
+    assert!(empty.warnings[0].contains("without `scopes` opens nothing"), "{:?}", empty.warnings);
 }
 
 #[test]

@@ -1,19 +1,26 @@
 //! Accounts: applied from a file, shown, blocked; modes set. Each change is a request with an actor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use countersign_core::address::Domain;
 use countersign_core::ids::AccountId;
 use countersign_core::request::{Actor, Gate, Mode, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Control, Order, Peer, Problem, answer, platform};
-use crate::accounts::{self, Blocked, PLATFORM, Reach, Target, file::AccountsFile, secret};
+use super::{Control, Order, answer, platform};
+use crate::accounts::file::{AccountsFile, CredentialKind};
+use crate::accounts::{
+    self, Account, Blocked, DirectoryError, Kept, PLATFORM, Reach, Secrets, Target, secret,
+};
 use crate::acts::{Change, Means, Reply};
+use crate::doors::api::caller::Caller;
+use crate::doors::api::json as read;
+use crate::doors::api::problem::Problem;
 
 /// An accounts file with the secrets that it names, as the CLI sends it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +29,9 @@ pub struct Apply {
     pub text: String,
     /// By login.
     pub secrets: BTreeMap<String, String>,
+    /// By address.
+    #[serde(default)]
+    pub staff_secrets: BTreeMap<String, String>,
     pub trust_proof: bool,
     pub prune: bool,
 }
@@ -29,25 +39,25 @@ pub struct Apply {
 /// What is to be blocked, or to act again: with neither a domain nor a credential the whole account.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Block {
+pub(in crate::doors) struct Block {
     reason: Option<String>,
     domain: Option<String>,
     credential: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct SetMode {
+pub(in crate::doors) struct SetMode {
     gate: Gate,
     mode: Mode,
     account: Option<AccountId>,
 }
 
-pub(super) async fn apply(
+pub(in crate::doors) async fn apply(
     State(control): State<Control>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(asked): Json<Apply>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let reply = control.load(peer.0, asked).await?;
+    let reply = control.load(caller.actor, read(&body, APPLY)?).await?;
     answer(&reply)
 }
 
@@ -68,26 +78,33 @@ impl Control {
     /// A sentence: why it is not blocked.
     pub async fn block_here(&self, id: &str, reason: &str) -> Result<(), String> {
         let account = AccountId::parse(id).map_err(|error| error.to_string())?;
-        let peer = Peer(Actor::Local(rustix::process::getuid().as_raw()));
+        let actor = Actor::Local(rustix::process::getuid().as_raw());
         let target = Target { account, reach: Reach::Account };
-        self.change(peer, target, Some(reason)).await.map(|_| ()).map_err(|problem| problem.detail())
+        self.change(actor, target, Some(reason)).await.map(|_| ()).map_err(|problem| problem.detail())
     }
 
     async fn load(&self, actor: Actor, asked: Apply) -> Result<Reply, Problem> {
         let file = AccountsFile::parse(&asked.text, std::path::Path::new(&asked.file), asked.trust_proof)
-            .map_err(|error| Problem::bad_request(&error.to_string()))?;
+            .map_err(|error| Problem::bad_request(error.to_string()))?;
         if file.accounts.iter().any(|account| account.id.as_str() == PLATFORM) {
             return Err(Problem::bad_request(
                 "`platform` is the platform itself: give the account another id",
             ));
         }
+        if let Some((account, name)) = self.unknown_upstream(&file) {
+            let known: Vec<String> = self.exits.0.iter().map(|exit| format!("`{}`", exit.name)).collect();
+            return Err(Problem::bad_request(&format!(
+                "account `{account}` names the upstream `{name}`, which the configuration does not have: there is {}",
+                known.join(", ")
+            )));
+        }
         if let Some(login) = accounts::taken_login(&self.store, &file).await.map_err(Problem::of)? {
             let why = format!("login `{login}` belongs to another account: give each login one owner");
-            return Err(Problem::bad_request(&why));
+            return Err(Problem::bad_request(why));
         }
-        let hashes = hashes(asked.secrets).await?;
+        let secrets = self.kept(&file, asked.secrets, asked.staff_secrets).await?;
         let at = self.clock.now();
-        let planned = accounts::plan_apply(&self.store, &file, &hashes, at, asked.prune).await;
+        let planned = accounts::plan_apply(&self.store, &file, &secrets, at, asked.prune).await;
         let writes = planned.map_err(Problem::of)?;
         let names: Vec<&str> = file.accounts.iter().map(|account| account.id.as_str()).collect();
         let arguments = json!({
@@ -99,73 +116,100 @@ impl Control {
     }
 }
 
-async fn hashes(secrets: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Problem> {
-    let mut hashes = BTreeMap::new();
-    for (login, secret) in secrets {
-        let hash = tokio::task::spawn_blocking(move || secret::hash(&secret)).await.map_err(Problem::of)?;
-        hashes.insert(login, hash.map_err(Problem::of)?);
+impl Control {
+    /// What is kept of the secrets of a file. Those of API keys are found again by a digest.
+    async fn kept(
+        &self,
+        file: &AccountsFile,
+        credentials: BTreeMap<String, String>,
+        staff: BTreeMap<String, String>,
+    ) -> Result<Secrets, Problem> {
+        let mut secrets = Secrets::default();
+        let specs = file.accounts.iter().flat_map(|account| &account.credentials);
+        let api: BTreeSet<&str> =
+            specs.filter(|spec| spec.kind == CredentialKind::Api).map(|spec| spec.login.as_str()).collect();
+        for (login, secret) in credentials {
+            let tag = api.contains(login.as_str()).then(|| accounts::tag_of(&self.keys, &secret));
+            secrets.credentials.insert(login, Kept { hash: hash(secret).await?, tag });
+        }
+        for (email, secret) in staff {
+            let tag = Some(accounts::tag_of(&self.keys, &secret));
+            secrets.staff.insert(email, Kept { hash: hash(secret).await?, tag });
+        }
+        Ok(secrets)
     }
-    Ok(hashes)
+
+    /// An account of a file whose mail would go nowhere. A configuration without any upstream is not the server's.
+    fn unknown_upstream<'f>(&self, file: &'f AccountsFile) -> Option<(&'f AccountId, &'f str)> {
+        let names = |name: &str| self.exits.0.is_empty() || self.exits.0.iter().any(|exit| exit.name == name);
+        let mut named =
+            file.accounts.iter().filter_map(|account| Some((&account.id, account.upstream.as_deref()?)));
+        named.find(|(_, name)| !names(name))
+    }
 }
 
-pub(super) async fn list(State(control): State<Control>) -> Result<Json<Value>, Problem> {
+async fn hash(secret: String) -> Result<String, Problem> {
+    let hash = tokio::task::spawn_blocking(move || secret::hash(&secret)).await.map_err(Problem::of)?;
+    hash.map_err(Problem::of)
+}
+
+pub(in crate::doors) async fn list(
+    State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Problem> {
     let mut rows = Vec::new();
-    for id in control.directory.ids().await.map_err(Problem::of)? {
+    let ids = control.directory.ids().await.map_err(Problem::of)?;
+    for id in ids.into_iter().filter(|id| caller.sees(id)) {
         rows.push(control.directory.account(&id).await.map_err(Problem::of)?.summary());
     }
     Ok(Json(json!({ "accounts": rows })))
 }
 
-pub(super) async fn show(
+pub(in crate::doors) async fn show(
     State(control): State<Control>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let id = AccountId::parse(&id).map_err(|error| Problem::bad_request(&error.to_string()))?;
-    match control.directory.account(&id).await {
-        Ok(account) => Ok(Json(account.summary())),
-        Err(error) => Err(Problem::not_found(&error.to_string())),
-    }
+    Ok(Json(known(&control, &caller, &id).await?.summary()))
 }
 
-pub(super) async fn block(
+pub(in crate::doors) async fn block(
     State(control): State<Control>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    Json(block): Json<Block>,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
+    let block: Block = read(&body, BLOCK)?;
     let reason = block.reason.as_deref().map(str::trim).unwrap_or_default();
     if reason.is_empty() {
         return Err(Problem::bad_request("a block needs a reason: it is recorded, and somebody will ask"));
     }
-    let target = control.target(&id, &block).await?;
-    control.change(peer, target, Some(reason)).await
+    let target = control.target(&caller, &id, &block).await?;
+    control.change(caller.actor, target, Some(reason)).await
 }
 
-pub(super) async fn unblock(
+pub(in crate::doors) async fn unblock(
     State(control): State<Control>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let block = match body.is_empty() {
-        true => Block::default(),
-        false => serde_json::from_slice(&body).map_err(|e| Problem::bad_request(&e.to_string()))?,
-    };
-    let target = control.target(&id, &block).await?;
+    let block: Block = read(&body, BLOCK)?;
+    let target = control.target(&caller, &id, &block).await?;
     let account = control.directory.account(&target.account).await;
     if account.is_ok_and(|account| !account.is_blocked(&target.reach)) {
         return Err(Problem::not_found("nothing of that is blocked: `account show` says what is"));
     }
-    control.change(peer, target, None).await
+    control.change(caller.actor, target, None).await
 }
 
 impl Control {
     /// What a block names: an account, one of its credentials, a domain; a domain of `platform` is everybody's.
-    async fn target(&self, id: &str, block: &Block) -> Result<Target, Problem> {
+    async fn target(&self, caller: &Caller, id: &str, block: &Block) -> Result<Target, Problem> {
         let reach = match (&block.domain, &block.credential) {
             (None, None) => Reach::Account,
             (Some(domain), None) => {
-                Reach::Domain(Domain::parse(domain).map_err(|e| Problem::bad_request(&e.to_string()))?)
+                Reach::Domain(Domain::parse(domain).map_err(|e| Problem::bad_request(e.to_string()))?)
             }
             (None, Some(login)) => Reach::Credential(login.clone()),
             (Some(_), Some(_)) => {
@@ -173,25 +217,30 @@ impl Control {
             }
         };
         let account = match (id, &reach) {
-            (PLATFORM, Reach::Domain(_)) => platform()?,
-            (PLATFORM, _) => {
+            (PLATFORM, Reach::Domain(_)) if caller.only.is_none() => platform()?,
+            (PLATFORM, _) if caller.only.is_none() => {
                 return Err(Problem::bad_request("of the whole platform only a domain is blocked"));
             }
-            _ => known(self, id).await?,
+            _ => known(self, caller, id).await?.id.clone(),
         };
         if let Reach::Credential(login) = &reach {
-            let owner = self.directory.login(login).await.map_err(Problem::of)?;
-            if owner.is_none_or(|credential| credential.account != account) {
-                return Err(Problem::not_found(&format!("account `{account}` has no login `{login}`")));
+            let owner = self.directory.owner(login).await.map_err(Problem::of)?;
+            if owner.is_none_or(|owner| owner != account) {
+                return Err(Problem::not_found(format!("account `{account}` has no login `{login}`")));
             }
         }
         Ok(Target { account, reach })
     }
 
-    async fn change(&self, peer: Peer, target: Target, reason: Option<&str>) -> Result<Json<Value>, Problem> {
+    async fn change(
+        &self,
+        actor: Actor,
+        target: Target,
+        reason: Option<&str>,
+    ) -> Result<Json<Value>, Problem> {
         let verb = if reason.is_some() { Verb::AccountBlock } else { Verb::AccountUnblock };
         let account = target.account.clone();
-        let order = order(peer, verb, account.as_str(), target.arguments(reason), account.clone());
+        let order = order(actor, verb, account.as_str(), target.arguments(reason), account.clone());
         let at = self.clock.now();
         let blocked = reason.map(|reason| Blocked { reason: reason.to_owned(), at });
         let change = Change { target, blocked, at, directory: self.directory.clone() };
@@ -199,20 +248,21 @@ impl Control {
     }
 }
 
-pub(super) async fn set_mode(
+pub(in crate::doors) async fn set_mode(
     State(control): State<Control>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(set): Json<SetMode>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
+    let set: SetMode = read(&body, SET_MODE)?;
     let arguments = json!({ "gate": set.gate, "mode": set.mode, "account": set.account });
     let (object, account, writes) = match &set.account {
         Some(id) => {
-            let id = known(&control, id.as_str()).await?;
+            let id = known(&control, &caller, id.as_str()).await?.id.clone();
             (id.to_string(), id.clone(), accounts::set_account_mode(&id, set.mode))
         }
         None => (set.gate.name().to_owned(), platform()?, accounts::set_gate_mode(set.gate, set.mode)),
     };
-    carry(&control, order(peer, Verb::SetMode, &object, arguments, account), writes).await
+    carry(&control, order(caller.actor, Verb::SetMode, &object, arguments, account), writes).await
 }
 
 async fn carry(
@@ -223,14 +273,22 @@ async fn carry(
     answer(&control.order(order, Means::Rows(writes)).await?)
 }
 
-fn order(peer: Peer, verb: Verb, object: &str, arguments: Value, account: AccountId) -> Order {
-    Order { actor: peer.0, verb, object: object.to_owned(), arguments, message: None, account }
+fn order(actor: Actor, verb: Verb, object: &str, arguments: Value, account: AccountId) -> Order {
+    Order { actor, verb, object: object.to_owned(), arguments, message: None, account }
 }
 
-async fn known(control: &Control, id: &str) -> Result<AccountId, Problem> {
-    let id = AccountId::parse(id).map_err(|error| Problem::bad_request(&error.to_string()))?;
+/// An account that the caller sees.
+async fn known(control: &Control, caller: &Caller, id: &str) -> Result<Arc<Account>, Problem> {
+    let id = AccountId::parse(id).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let gone = || Problem::not_found(DirectoryError::Unknown(id.to_string()).to_string());
     match control.directory.account(&id).await {
-        Ok(account) => Ok(account.id.clone()),
-        Err(error) => Err(Problem::not_found(&error.to_string())),
+        Ok(account) if caller.sees(&id) => Ok(account),
+        Ok(_) | Err(DirectoryError::Unknown(_)) => Err(gone()),
+        Err(error) => Err(Problem::of(error)),
     }
 }
+
+/// The fields of what is sent.
+pub(in crate::doors) const BLOCK: &[&str] = &["reason", "domain", "credential"];
+pub(in crate::doors) const SET_MODE: &[&str] = &["gate", "mode", "account"];
+const APPLY: &[&str] = &["file", "text", "secrets", "staff_secrets", "trust_proof", "prune"];

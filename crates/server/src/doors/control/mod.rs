@@ -1,35 +1,28 @@
-//! The control door: HTTP over `data_dir/control.sock` (mode 0600) for the commands of the CLI.
-//! Who opens the socket is known by its peer credentials and is the actor of every command.
+//! Commands: held mail, accounts, modes. Each becomes a request with an actor, and a leaf.
+//! The API's router calls them, for keys and for the CLI; the clock gives orders of its own.
 
-mod accounts;
+pub(super) mod accounts;
 pub(super) mod held;
-mod problem;
-mod rulings;
+pub(super) mod probe;
+pub(super) mod rulings;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::FromRef;
-use axum::extract::connect_info::Connected;
-use axum::routing::{get, post};
-use axum::serve::IncomingStream;
 use countersign_core::ids::AccountId;
 use countersign_core::request::Ask;
 use countersign_core::request::{Actor, Command, Mode, Request, Submission, Verb};
 use serde_json::{Value, json};
-use tokio::net::UnixListener;
-use tokio::sync::watch;
 
 use crate::accounts::{Account, Directory, PLATFORM};
 use crate::acts::{Ending, Means, Reply};
 use crate::clock::{Clock, draw_ref};
 use crate::doors::Exits;
+use crate::doors::api::problem::Problem;
 use crate::gate::Gate;
 use crate::probes::Case;
 use crate::store::{Keys, Store};
 
 pub use accounts::Apply;
-use problem::Problem;
 
 /// What commands need.
 #[derive(Clone)]
@@ -40,62 +33,6 @@ pub struct Control {
     pub keys: Keys,
     pub clock: Clock,
     pub exits: Exits,
-}
-
-/// The local user at the other end.
-#[derive(Debug, Clone)]
-struct Peer(Actor);
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        // Without credentials nobody is anybody: policy permits `local` users only.
-        let actor = stream.io().peer_cred();
-        let actor =
-            actor.map_or_else(|_| Actor::Staff("unknown".to_owned()), |peer| Actor::Local(peer.uid()));
-        Self(actor)
-    }
-}
-
-/// Serves until told to stop.
-pub async fn serve(
-    listener: UnixListener,
-    control: watch::Receiver<Control>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let stopped = async move {
-        // The sender is gone only when the process ends.
-        let _ended = stop.changed().await;
-    };
-    let service = routes(control).into_make_service_with_connect_info::<Peer>();
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "the control door ended");
-    }
-}
-
-fn routes(control: watch::Receiver<Control>) -> Router {
-    Router::new()
-        .route("/v1/held", get(held::list))
-        .route("/v1/held/{ref}", get(held::show))
-        .route("/v1/held/{ref}/release", post(held::release))
-        .route("/v1/held/{ref}/refuse", post(held::refuse))
-        .route("/v1/rulings/{ref}", get(rulings::show))
-        .route("/v1/accounts", get(accounts::list))
-        .route("/v1/accounts/{id}", get(accounts::show))
-        .route("/v1/accounts/{id}/block", post(accounts::block))
-        .route("/v1/accounts/{id}/unblock", post(accounts::unblock))
-        .route("/v1/apply", post(accounts::apply))
-        .route("/v1/modes", post(accounts::set_mode))
-        .with_state(Current(control))
-}
-
-/// The control of the configuration that counts now.
-#[derive(Clone)]
-struct Current(watch::Receiver<Control>);
-
-impl FromRef<Current> for Control {
-    fn from_ref(current: &Current) -> Self {
-        current.0.borrow().clone()
-    }
 }
 
 /// A command on its way to the gate.
@@ -138,7 +75,7 @@ impl Control {
         let done = self.gate.apart(async move {
             let reply = gate.pass(case, means).await;
             if is_rows {
-                directory.forget();
+                directory.changed();
             }
             // What stood in the way of the clock may be gone.
             gate.bell.ring();

@@ -20,7 +20,7 @@ pub struct Connections {
 
 /// Counts sessions; a place is given back when it is dropped.
 #[derive(Clone)]
-pub(super) struct Admission {
+pub(in crate::doors) struct Admission {
     crowd: Arc<Mutex<Crowd>>,
     stress: Stress,
 }
@@ -34,7 +34,7 @@ struct Crowd {
 }
 
 /// One session's place.
-pub(super) struct Place {
+pub(in crate::doors) struct Place {
     admission: Admission,
     ip: IpAddr,
     trusted: bool,
@@ -42,7 +42,7 @@ pub(super) struct Place {
 
 /// Why a session is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Full {
+pub(in crate::doors) enum Full {
     /// Too many from this address.
     Address,
     /// Too many from its network.
@@ -59,7 +59,7 @@ impl Admission {
 
     /// A place for one more session. Under stress only those are let in who are trusted or known. One trusted
     /// relay brings the mail of many: it is not held to what an address or network may have.
-    pub(super) fn admit(&self, ip: IpAddr, trusted: bool) -> Result<Place, Full> {
+    pub(in crate::doors) fn admit(&self, ip: IpAddr, trusted: bool) -> Result<Place, Full> {
         let (ip, now) = (ip.to_canonical(), Instant::now());
         let mut crowd = self.crowd();
         let most = crowd.most;
@@ -81,7 +81,7 @@ impl Admission {
     }
 
     /// Somebody has signed in from this address: it is let in under stress, too.
-    pub(super) fn remember(&self, ip: IpAddr) {
+    pub(in crate::doors) fn remember(&self, ip: IpAddr) {
         self.crowd().remember(ip.to_canonical(), Instant::now());
     }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// Octets of one message since the window began.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in crate::doors) struct Pace {
     /// Octets a second; 0 is any.
     least: u64,
     since: Instant,
@@ -15,21 +15,21 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) const fn new(least: u64, now: Instant) -> Self {
+    pub(in crate::doors) const fn new(least: u64, now: Instant) -> Self {
         Self { least, since: now, octets: 0 }
     }
 
-    pub(super) const fn came(&mut self, octets: usize) {
+    pub(in crate::doors) const fn came(&mut self, octets: usize) {
         self.octets = self.octets.saturating_add(octets as u64);
     }
 
     /// When it has to be asked again.
-    pub(super) fn until(&self) -> Option<Instant> {
+    pub(in crate::doors) fn until(&self) -> Option<Instant> {
         (self.least > 0).then(|| self.since + WINDOW)
     }
 
     /// Whether a whole window was too slow. Then, and after every whole window, a new one begins.
-    pub(super) fn is_too_slow(&mut self, now: Instant) -> bool {
+    pub(in crate::doors) fn is_too_slow(&mut self, now: Instant) -> bool {
         let elapsed = now.duration_since(self.since);
         if self.least == 0 || elapsed < WINDOW {
             return false;

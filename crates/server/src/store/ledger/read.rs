@@ -78,7 +78,7 @@ pub async fn recent(store: &Store, keys: &Keys, limit: u32) -> Result<Vec<Entry>
     Ok(latest)
 }
 
-async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
+pub(super) async fn entries(keys: &Keys, rows: Vec<Row>) -> Result<Vec<Entry>, ReadError> {
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         entries.push(entry(keys, &row).await?);
