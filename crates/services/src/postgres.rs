@@ -7,7 +7,7 @@ mod programs;
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -154,6 +154,12 @@ impl Postgres {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         url(self.port, database)
+    }
+
+    /// Where it keeps everything, until it is gone.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.dir
     }
 
     /// The port of loopback on which it listens.

@@ -15,7 +15,6 @@ use countersign_core::policy::{HoldAs, How, Rules, Ruling};
 use countersign_core::request::{Actor, Ask, Client, Command, Envelope, Mode, Request, Submission, Verb};
 use countersign_wire::limits::Limits;
 use jiff::Timestamp;
-use tokio::sync::OnceCell;
 
 use super::super::{Clock, Ledger, Log};
 use crate::seal::RootKey;
@@ -28,7 +27,6 @@ pub(in crate::store) struct Stage {
     pub(in crate::store) store: Store,
     pub(in crate::store) keys: Keys,
     pub(in crate::store) now: Arc<AtomicI64>,
-    log: OnceCell<Log>,
 }
 
 impl Stage {
@@ -46,7 +44,7 @@ impl Stage {
         let store = fresh.store.clone();
         let now = Arc::new(AtomicI64::new(NOW));
         let keys = Keys::open(&root, store.clone(), clock(&now)).await.unwrap();
-        Self { fresh, store, keys, now, log: OnceCell::new() }
+        Self { fresh, store, keys, now }
     }
 
     pub(in crate::store) fn path(&self) -> PathBuf {
@@ -58,14 +56,9 @@ impl Stage {
         Ledger::start(self.store.clone(), self.keys.clone(), clock(&self.now), &log).await
     }
 
-    /// In a store that nodes share, one that has signed no checkpoint yet would begin another log each time.
     pub(in crate::store) async fn log(&self) -> Result<Log, StoreError> {
         let now = Timestamp::from_microsecond(NOW).unwrap();
-        let find = || Log::of_node(&self.store, &self.keys, "gate.example", self.fresh.dir.path(), now);
-        match self.store.is_shared() {
-            true => self.log.get_or_try_init(find).await.cloned(),
-            false => find().await,
-        }
+        Log::of_node(&self.store, &self.keys, "gate.example", self.fresh.dir.path(), now).await
     }
 
     /// Keeps every committer waiting until it is dropped.
