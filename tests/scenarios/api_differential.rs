@@ -50,6 +50,8 @@ fn judged(ruling: &Value) -> Value {
         .map(|fact| {
             let mut value = fact["value"].clone();
             value.as_object_mut().unwrap().remove("cost_us");
+            // Whether a pass is written down depends on when that was done last.
+            value.as_object_mut().unwrap().remove("remember");
             json!({ "kind": fact["kind"], "finding": fact["finding"], "why": fact["why"], "value": value,
                     "source": fact["source"], "strength": fact["strength"] })
         })
