@@ -22,6 +22,7 @@ mod handover;
 mod http;
 mod letters;
 mod limits;
+mod nodes;
 mod notices;
 mod postfix;
 mod proxy;
