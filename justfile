@@ -32,4 +32,5 @@ walks COUNT:
 bless:
     COUNTERSIGN_BLESS=1 cargo test -p countersign-core reasons
     COUNTERSIGN_BLESS=1 cargo test -p countersign --lib openapi
+    COUNTERSIGN_BLESS=1 cargo test -p countersign --lib reference
     git diff --stat docs/reference

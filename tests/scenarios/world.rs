@@ -152,7 +152,12 @@ impl World {
 
     /// Starts the server and waits until its doors are open.
     pub(crate) async fn start(&mut self) {
-        self.start_as(self.command(&["serve"])).await;
+        self.start_with(&["serve"]).await;
+    }
+
+    /// The same in other words.
+    pub(crate) async fn start_with(&mut self, arguments: &[&str]) {
+        self.start_as(self.command(arguments)).await;
     }
 
     /// Starts the server with its store on a volume of so many MiB, which only it can see: the directory

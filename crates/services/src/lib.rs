@@ -6,7 +6,7 @@ mod postgres;
 mod redis;
 mod watchdog;
 
-pub use postgres::{Database, Postgres};
+pub use postgres::{Database, GUARDED, Postgres};
 pub use redis::Redis;
 
 /// Whether tests are asked to keep everything in Postgres: `COUNTERSIGN_TEST_STORE=postgres`.

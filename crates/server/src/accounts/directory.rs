@@ -8,7 +8,7 @@ use countersign_core::address::Domain;
 use countersign_core::ids::AccountId;
 use countersign_core::request::{Gate, Mode};
 
-use super::account::{Account, Credential, OwnedDomain};
+use super::account::{Account, Credential};
 use super::key::ApiKey;
 use super::target::{Blocked, Target};
 use super::{key_rows, rows};
@@ -24,6 +24,8 @@ pub struct Directory {
     cache: Arc<Mutex<Cache>>,
     /// Blocks of this run: they count also while the store cannot write them.
     stopped: Arc<Mutex<Vec<(Target, Blocked)>>>,
+    /// Logins of this process alone, until they expire.
+    lent: Arc<Mutex<Vec<Credential>>>,
 }
 
 #[derive(Default)]
@@ -33,6 +35,8 @@ struct Cache {
     /// By the digest of their secrets.
     keys: HashMap<[u8; 32], Vec<ApiKey>>,
     modes: HashMap<Gate, Option<Mode>>,
+    /// Who has proved a domain, if anybody has.
+    owners: HashMap<Domain, Vec<AccountId>>,
     /// How often all was forgotten.
     forgotten: u64,
 }
@@ -41,7 +45,14 @@ impl Directory {
     /// The accounts of a store.
     #[must_use]
     pub fn of_store(store: Store) -> Self {
-        Self { store: Some(store), shared: Shared::memory(), cache: Arc::default(), stopped: Arc::default() }
+        let shared = Shared::memory();
+        Self {
+            store: Some(store),
+            shared,
+            cache: Arc::default(),
+            stopped: Arc::default(),
+            lent: Arc::default(),
+        }
     }
 
     /// Whose changes other nodes hear of at once.
@@ -55,7 +66,8 @@ impl Directory {
     pub fn fixed(accounts: Vec<Account>) -> Self {
         let accounts = accounts.into_iter().map(|account| (account.id.clone(), Arc::new(account))).collect();
         let cache = Arc::new(Mutex::new(Cache { accounts, ..Cache::default() }));
-        Self { store: None, shared: Shared::memory(), cache, stopped: Arc::default() }
+        let shared = Shared::memory();
+        Self { store: None, shared, cache, stopped: Arc::default(), lent: Arc::default() }
     }
 
     /// An account.
@@ -120,6 +132,20 @@ impl Directory {
         self.stopped().iter().for_each(|(target, blocked)| account.lay_over(target, blocked));
     }
 
+    /// Lends a login that is kept nowhere. Of more than a few the oldest ends.
+    pub fn lend(&self, credential: Credential) {
+        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        if lent.len() >= MOST_LENT {
+            lent.remove(0);
+        }
+        lent.push(credential);
+    }
+
+    fn borrowed(&self, login: &str) -> Option<Credential> {
+        let lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        lent.iter().find(|credential| credential.login == login).cloned()
+    }
+
     /// The credential of a login, if there is one.
     ///
     /// # Errors
@@ -127,6 +153,9 @@ impl Directory {
     pub async fn login(&self, login: &str) -> Result<Option<Credential>, DirectoryError> {
         if let Some(known) = self.cache().logins.get(login) {
             return Ok(Some(known.clone()));
+        }
+        if let Some(lent) = self.borrowed(login) {
+            return Ok(Some(lent));
         }
         let Some(store) = &self.store else { return Ok(None) };
         let before = self.cache().forgotten;
@@ -136,34 +165,6 @@ impl Directory {
             cache.logins.insert(login.to_owned(), credential.clone());
         }
         Ok(found)
-    }
-
-    /// The accounts that have proved a domain: it itself, else the nearest one above it whose proof reaches down.
-    /// More than one is no answer.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn proved_by(&self, domain: &Domain) -> Result<Vec<AccountId>, DirectoryError> {
-        let mut owners = Vec::new();
-        let mut nearest = 0;
-        for id in self.ids().await? {
-            let account = self.account(&id).await?;
-            let proved = account.domains.iter().filter(|own| own.proved);
-            let covers = |own: &&OwnedDomain| {
-                own.domain == *domain || own.subdomains && domain.is_subdomain_of(&own.domain)
-            };
-            let Some(length) = proved.filter(covers).map(|own| own.domain.as_str().len()).max() else {
-                continue;
-            };
-            if length > nearest {
-                owners.clear();
-                nearest = length;
-            }
-            if length == nearest {
-                owners.push(id);
-            }
-        }
-        Ok(owners)
     }
 
     /// Whose login it is, of whatever kind; read anew each time.
@@ -194,6 +195,37 @@ impl Directory {
             cache.keys.insert(*tag, found.clone());
         }
         Ok(found)
+    }
+
+    /// The accounts that have proved a domain: it itself, else the nearest one above it whose proof reaches down.
+    /// More than one is no answer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn proved_by(&self, domain: &Domain) -> Result<Vec<AccountId>, DirectoryError> {
+        if let Some(known) = self.cache().owners.get(domain) {
+            return Ok(known.clone());
+        }
+        // Without a store there is no door that asks.
+        let Some(store) = &self.store else { return Ok(vec![]) };
+        let before = self.cache().forgotten;
+        let owners = rows::proved_by(store, domain).await?;
+        let mut cache = self.cache();
+        if cache.forgotten == before && !owners.is_empty() {
+            cache.owners.insert(domain.clone(), owners.clone());
+        }
+        Ok(owners)
+    }
+
+    /// The upstreams that accounts name, each with one of these accounts and how many there are.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn upstreams(&self) -> Result<Vec<NamedUpstream>, DirectoryError> {
+        match &self.store {
+            Some(store) => Ok(rows::upstreams(store).await?),
+            None => Ok(vec![]),
+        }
     }
 
     /// The mode that `observe` or `enforce` gave a gate.
@@ -257,6 +289,15 @@ impl Directory {
     }
 }
 
+/// An upstream that accounts name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedUpstream {
+    pub name: String,
+    /// One of the accounts.
+    pub account: String,
+    pub accounts: i64,
+}
+
 /// Why an account cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
@@ -267,3 +308,5 @@ pub enum DirectoryError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+const MOST_LENT: usize = 16;

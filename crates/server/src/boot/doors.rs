@@ -16,6 +16,7 @@ use super::descriptors;
 use super::house::{BootError, House};
 use super::presence;
 use super::sockets::Sockets;
+use crate::accounts::NamedUpstream;
 use crate::config::{AccountFrom, Config, Listener, ListenerKind, ListenerTls, TlsFiles};
 use crate::doors::api::{Api, ApiSettings};
 use crate::doors::clock;
@@ -29,6 +30,8 @@ use crate::net::tls;
 /// The ready line of the interface contract.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ready {
+    /// The version of this line.
+    pub v: u8,
     pub ready: bool,
     pub pid: u32,
     pub listeners: BTreeMap<String, SocketAddr>,
@@ -67,6 +70,7 @@ impl Running {
         let capacity = Capacity::new(capacity(&house.config), house.shared.clone());
         let (stop, stopped) = watch::channel(false);
         warn_of_ghosts(&house).await;
+        warn_of_dead_ends(&house).await;
         let mut listeners = BTreeMap::new();
         let mut bound = Vec::new();
         for (number, settings) in house.config.send.listeners.iter().enumerate() {
@@ -91,6 +95,7 @@ impl Running {
             tasks.spawn(Door::serve(door.subscribe(), listener, stopped.clone()));
         }
         let ledger = house.gate.ledger.clone();
+        tasks.spawn(house.checkpoints.clone().serve(ledger.sizes(), stopped.clone()));
         let clockwork = current.clockwork.subscribe();
         let health = Health { store: house.data.store.clone(), ledger, clockwork, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
@@ -99,7 +104,7 @@ impl Running {
         tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
         tasks.spawn(presence::watch_changes(Arc::clone(&house), stopped.clone()));
         tasks.spawn(presence::be_present(Arc::clone(&house), stopped));
-        let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
+        let ready = Ready { v: 1, ready: true, pid: std::process::id(), listeners, console_url: None };
         Ok(Self { ready, house, capacity, current, sockets, stop, tasks })
     }
 
@@ -148,6 +153,9 @@ impl Running {
         }
         self.house.gate.settled().await;
         self.house.gate.ledger.close().await;
+        if let Err(error) = self.house.checkpoints.sign().await {
+            tracing::warn!(%error, "the last leaves have no checkpoint yet");
+        }
         self.house.data.store.close().await;
     }
 }
@@ -224,6 +232,24 @@ async fn warn_of_ghosts(house: &House) {
         if let Err(error) = house.directory.account(account).await {
             let listener = listener.listen;
             tracing::warn!(%listener, %error, "a relay names an account whose mail cannot be taken now");
+        }
+    }
+}
+
+/// Accounts that name an upstream which the configuration does not have: their mail hears 451.
+async fn warn_of_dead_ends(house: &House) {
+    let named = match house.directory.upstreams().await {
+        Ok(named) => named,
+        Err(error) => return tracing::error!(%error, "the upstreams of accounts cannot be read"),
+    };
+    for NamedUpstream { name, account, accounts } in named {
+        if !house.exits.0.iter().any(|exit| exit.name == name) {
+            tracing::warn!(
+                upstream = name,
+                "account.id" = account,
+                accounts,
+                "accounts name an upstream that the configuration does not have: their mail cannot be taken"
+            );
         }
     }
 }

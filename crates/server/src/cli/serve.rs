@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign_core::request::Gate;
 use futures_util::FutureExt;
+use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ use super::exit::{Code, Failure, data, talk};
 use crate::boot::{BootError, DataError, House, Program, Running, Sockets, Supervisor};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::store::{Store, StoreError, newest_entry};
 
 /// Run the server
 #[derive(Debug, clap::Args)]
@@ -22,11 +24,16 @@ pub(super) struct Serve {
     /// Log lines as JSON
     #[arg(long)]
     log_json: bool,
+    /// Start though the ledger has later entries than the clock says: what is recorded keeps their time until
+    /// the clock has caught up
+    #[arg(long)]
+    clock_is_right: bool,
 }
 
 /// Who starts, stops and tells this process, and what it runs.
 struct Circumstances<'a> {
     file: Option<&'a Path>,
+    clock_is_right: bool,
     ends: [Signals; 2],
     hangup: Signals,
     succession: Signals,
@@ -45,7 +52,7 @@ impl Serve {
     pub(super) async fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
         start_log(self.log_json);
         let mut sockets = Sockets::handed_over();
-        let mut around = Circumstances::of_this_process(file).map_err(|error| {
+        let mut around = Circumstances::of_this_process(file, self.clock_is_right).map_err(|error| {
             Failure::internal(format!("this process cannot be asked about itself: {error}"))
         })?;
         loop {
@@ -77,11 +84,12 @@ impl Serve {
 }
 
 impl<'a> Circumstances<'a> {
-    fn of_this_process(file: Option<&'a Path>) -> std::io::Result<Self> {
+    fn of_this_process(file: Option<&'a Path>, clock_is_right: bool) -> std::io::Result<Self> {
         // A file that may not grow is an error of the write, not the end of the process.
         let _caught = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         Ok(Self {
             file,
+            clock_is_right,
             ends: [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?],
             hangup: signal(SignalKind::hangup())?,
             succession: signal(SignalKind::user_defined2())?,
@@ -96,6 +104,9 @@ impl<'a> Circumstances<'a> {
         loaded.config.fit_to_serve()?;
         for warning in &loaded.warnings {
             talk(&format!("countersign: {warning}"));
+        }
+        if !self.clock_is_right {
+            clock_goes_on(&loaded.config, Clock::system().now()).await?;
         }
         let patience = if sockets.is_empty() { Duration::ZERO } else { PATIENCE };
         let house = built(&loaded.config, Instant::now() + patience).await?;
@@ -159,6 +170,31 @@ async fn built(config: &Config, until: Instant) -> Result<House, BootError> {
         }
     }
 }
+
+/// Sees that the clock was not set back since the last start.
+async fn clock_goes_on(config: &Config, now: Timestamp) -> Result<(), Failure> {
+    let store = match Store::read_at(&config.store).await {
+        Ok(store) => store,
+        // Boot makes it, or brings it up to date, or says what is wrong with it.
+        Err(StoreError::Missing { .. } | StoreError::Version { .. }) => return Ok(()),
+        Err(error) => return Err(DataError::from(error).into()),
+    };
+    let newest = newest_entry(&store).await.map_err(DataError::from)?;
+    store.close().await;
+    match newest.filter(|newest| now.checked_add(SKEW).is_ok_and(|latest| latest < *newest)) {
+        None => Ok(()),
+        Some(newest) => Err(Failure::new(
+            Code::Configuration,
+            format!(
+                "the clock says {now:.0}, and the last entry of the ledger is of {newest:.0}: nothing was changed (set \
+                 the clock, or start with --clock-is-right)"
+            ),
+        )),
+    }
+}
+
+/// Clocks of nodes that share a store differ a little.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Reads the configuration again. One that is wrong changes nothing.
 async fn reload(running: &mut Running, file: Option<&Path>) {

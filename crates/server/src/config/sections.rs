@@ -83,6 +83,7 @@ const UPSTREAM: &[Key] = &[
     Key::optional("egress", Kind::Texts),
     Key::optional("auth_file", Kind::File),
     Key::flag("tls_verify", true),
+    Key::optional("ca_file", Kind::File),
     Key::optional("helo", Kind::Text),
     Key::flag("xclient", false),
     Key::count("pool", 32, 1, 10_000),
@@ -112,7 +113,7 @@ const AUTH_FAILURES: &[Key] = &[
 const POLICY: &[Key] = &[Key::optional("dir", Kind::File)];
 
 const LEDGER: &[Key] = &[
-    Key::count("payload_days", 90, 1, 36_500).later(),
+    Key::count("payload_days", 90, 1, 36_500),
     Key::optional("second_sink", Kind::Text).later(),
     Key::optional("witnesses", Kind::Anything).later(),
 ];

@@ -1,6 +1,5 @@
 //! The effective configuration as TOML, with the origin of each value when asked.
-//! `config show` prints it. Secrets stand in files of their own, so all of it may be printed but the password of an
-//! address.
+//! `config show` prints it. Secrets stand in files of their own; a password in an address is left out.
 
 use super::load::Loaded;
 use super::schema::{Key, Kind};
@@ -87,4 +86,25 @@ fn value(key: &Key, setting: &Setting) -> Option<String> {
 
 fn text_of(text: &str) -> String {
     toml::Value::from(text).to_string().replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_printed() {
+        for (text, shown) in [
+            (
+                "postgres://cs:s3:cr@et@db.example/countersign?a=b",
+                "postgres://cs:***@db.example/countersign?a=b",
+            ),
+            ("redis://:s3cret@127.0.0.1:6379", "redis://:***@127.0.0.1:6379"),
+            ("postgres://cs@db.example/countersign", "postgres://cs@db.example/countersign"),
+            ("smtp://127.0.0.1:10026", "smtp://127.0.0.1:10026"),
+            ("header:X-Account", "header:X-Account"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
+    }
 }

@@ -3,6 +3,8 @@
 
 pub(super) mod accounts;
 pub(super) mod held;
+pub(super) mod ledger;
+pub(super) mod probe;
 pub(super) mod rulings;
 
 use std::sync::Arc;

@@ -223,9 +223,7 @@ impl Door {
             enhanced: true,
             xclient: if introduces { xclient::ATTRIBUTES.map(str::to_owned).to_vec() } else { vec![] },
         };
-        let theirs =
-            futures_util::future::join_all(self.exits.0.iter().map(|exit| exit.upstream.offers())).await;
-        let known: Vec<Capabilities> = theirs.into_iter().flatten().collect();
+        let known = self.exits.offers().await;
         // Upstreams of which nothing is known count only if nothing is known of any.
         let offer = match known.as_slice() {
             [] => ours.limited_to(&Capabilities::default()),

@@ -151,7 +151,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             Err(Trouble::Fault(fault)) => (Err(fault), received.octets),
             Ok(message) => (Ok(message), received.octets),
         };
-        let Submitted { reply, outcome, passage } = letter.submit(&self.door, message, octets).await;
+        // On the heap: the other commands need not carry the room that this takes.
+        let submitted = Box::pin(letter.submit(&self.door, message, octets));
+        let Submitted { reply, outcome, passage } = submitted.await;
         drop(share);
         self.session.advance(Event::TransactionEnded);
         // A client that sends messages may go on as long as it likes, also when they are refused.
