@@ -4,6 +4,7 @@
 mod letters;
 pub(crate) mod mta;
 mod swaks;
+mod ways;
 
 use crate::client::Reply;
 use crate::extensions::rich;

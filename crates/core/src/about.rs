@@ -45,6 +45,13 @@ impl About {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// 64 hexadecimal digits in lower case.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        let digits = self.0.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+        digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+    }
 }
 
 struct Digest(Context);
@@ -82,6 +89,13 @@ mod tests {
     fn envelope(recipients: &[&str]) -> Envelope {
         let address = |text: &&str| EmailAddress::parse(text).unwrap();
         Envelope { mail_from: None, recipients: recipients.iter().map(address).collect() }
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_those_of_the_octets() {
+        let about = About::message(&envelope(&["a@x.example"]), b"m");
+        let plain: String = about.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+        assert_eq!((about.to_hex(), plain.len()), (plain, 64));
     }
 
     #[test]

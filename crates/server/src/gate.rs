@@ -127,12 +127,12 @@ impl Gate {
     ) -> Result<Reply, (Ruling, Means)> {
         judge::count(&ruling);
         let attempt = self.attempt(request, &ruling, &means).await;
-        let particulars = acts::particulars(request, &means, &attempt);
+        let particulars = || acts::particulars(request, &means, &attempt);
         let rings = !notices.is_empty();
         let recorded = match acts::plan(request, &ruling, &means, &self.sealer, &attempt).await {
             Ok(mut writes) => {
                 writes.extend(notices.iter().cloned());
-                self.ledger.record(ruling.clone(), particulars.clone(), writes).await
+                self.ledger.record(ruling.clone(), particulars(), writes).await
             }
             Err(error) => Err(error.into()),
         };
@@ -143,14 +143,18 @@ impl Gate {
                 }
                 let hostname = &self.notifier.hostname;
                 let (ledger, transit, directory) = (&self.ledger, &self.transit, &self.directory);
-                let around = Around { ledger, transit, directory, hostname, attempt };
+                let notifier = &self.notifier;
+                let around = Around { ledger, transit, directory, notifier, hostname, attempt };
                 Ok(acts::perform(recorded, request, means, around).await)
             }
             Err(error) => {
                 self.transit.undo(&attempt).into_iter().for_each(|row| self.ledger.later(row));
                 match error {
                     RecordError::Conflict => Err((ruling, means)),
-                    _ => Ok(self.unrecorded(request, ruling, particulars, means, notices, &error)),
+                    _ => {
+                        let particulars = particulars();
+                        Ok(self.unrecorded(request, ruling, particulars, means, notices, &error))
+                    }
                 }
             }
         }

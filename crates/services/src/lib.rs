@@ -4,7 +4,7 @@
 mod postgres;
 mod watchdog;
 
-pub use postgres::{Database, Postgres};
+pub use postgres::{Database, GUARDED, Postgres};
 
 /// Whether tests are asked to keep everything in Postgres: `COUNTERSIGN_TEST_STORE=postgres`.
 ///

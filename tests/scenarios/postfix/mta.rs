@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::world::{repository, within};
+use crate::world::repository;
 
 /// A running Postfix. Its `master` was started here and is ended here, by its process id; its children end with it.
 pub(crate) struct Postfix {
@@ -50,8 +50,14 @@ pub(crate) fn free_port() -> u16 {
 impl Postfix {
     /// Starts it as the page says and waits for its greeting.
     pub(super) async fn start(port: u16, sink: SocketAddr) -> Self {
+        Self::start_with(port, sink, "").await
+    }
+
+    /// As `start`, with more settings of its listener; the last one of a name counts.
+    pub(super) async fn start_with(port: u16, sink: SocketAddr, more: &str) -> Self {
         let (listener, settings) = page();
-        Self::with(&listener.replacen("10026", &port.to_string(), 1), &settings, port, sink).await
+        let listener = listener.replacen("10026", &port.to_string(), 1) + more;
+        Self::with(&listener, &settings, port, sink).await
     }
 
     /// Starts it with a listener for `master.cf` and settings for `main.cf`, and waits for its greeting.
@@ -68,7 +74,8 @@ impl Postfix {
         // It ends its children by its process group, so it has to have one.
         command.process_group(0);
         let postfix = Self { master: command.spawn().unwrap(), dir };
-        within(10, "Postfix's greeting", greeting(port)).await;
+        let greeted = tokio::time::timeout(Duration::from_secs(10), greeting(port)).await;
+        assert!(greeted.is_ok(), "Postfix does not greet:\n{}", postfix.log());
         postfix
     }
 

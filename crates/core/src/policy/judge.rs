@@ -63,7 +63,12 @@ impl Rules {
     /// What the policies say, asked once for all dossiers that are the same to them.
     fn said(&self, sight: &impl Sight) -> Arc<Said> {
         match self.slice(sight.action()) {
-            Some(slice) => slice.memory.of(slice.looks.seen(sight), || self.ask(slice, sight)),
+            // An error may be of this moment (Cedar stops where the stack ends): it is not remembered.
+            Some(slice) => slice.memory.of(
+                slice.looks.seen(sight),
+                || self.ask(slice, sight),
+                |said| said.error.is_none(),
+            ),
             None => Arc::new(Said::nothing("no policies for this action".to_owned())),
         }
     }

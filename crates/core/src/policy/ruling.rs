@@ -1,8 +1,10 @@
 //! A ruling: what was decided about a request, why, and on which evidence.
 //! Its fields are private and only policy makes one; everybody else reads it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::about::About;
@@ -24,7 +26,9 @@ pub struct Ruling {
     at: Timestamp,
     reasons: Vec<Cause>,
     missing: Vec<Missing>,
-    evidence: Vec<Evidence>,
+    /// Shared: a ruling is cloned on its way, and its evidence is most of it.
+    #[serde(serialize_with = "each")]
+    evidence: Arc<[Evidence]>,
     marks: Vec<&'static str>,
     policy_digest: String,
     cost_us: u64,
@@ -161,7 +165,7 @@ impl Ruling {
             at: request.at,
             reasons: verdict.reasons,
             missing: verdict.missing,
-            evidence,
+            evidence: evidence.into(),
             marks: verdict.marks,
             policy_digest: digest.to_owned(),
             cost_us: 0,
@@ -282,4 +286,8 @@ impl Ruling {
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
+}
+
+fn each<S: Serializer>(evidence: &[Evidence], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(evidence)
 }

@@ -32,6 +32,7 @@ pub struct Around<'a> {
     pub ledger: &'a Ledger,
     pub transit: &'a Transit,
     pub directory: &'a Directory,
+    pub notifier: &'a Notifier,
     /// Our name.
     pub hostname: &'a Domain,
     /// Whether the message was tried before.

@@ -9,10 +9,11 @@ use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::command::{Mail, Rcpt};
 use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
 use countersign_wire::smtp::reply::Reply;
+use countersign_wire::smtp::xclient::Xclient;
 
-use super::connection::{Connection, lost};
+use super::connection::{CLOSING, Connection, lost};
 use super::pool::Place;
-use super::upstream::{Inner, UpstreamError};
+use super::upstream::{Inner, Scheme, UpstreamError};
 
 /// A connection with a place in the pool. Replies are the upstream's own, whatever they say; an
 /// error ends the connection, and the transaction with it.
@@ -20,6 +21,10 @@ pub struct Transaction {
     inner: Arc<Inner>,
     /// `None` once it is lost or closing.
     connection: Option<Connection>,
+    /// Of whom the upstream is told.
+    client: Option<Box<Xclient>>,
+    /// Recipients that were accepted.
+    accepted: usize,
     /// It has answered in this transaction, or was made for it: it is not stale.
     fresh: bool,
     begun: bool,
@@ -28,14 +33,34 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    pub(super) const fn new(
+    pub(super) fn new(
         inner: Arc<Inner>,
         place: Place,
         mut connection: Connection,
+        client: Option<&Xclient>,
         fresh: bool,
     ) -> Self {
         connection.transactions += 1;
-        Self { inner, connection: Some(connection), fresh, begun: false, _place: place }
+        Self {
+            inner,
+            connection: Some(connection),
+            client: client.cloned().map(Box::new),
+            accepted: 0,
+            fresh,
+            begun: false,
+            _place: place,
+        }
+    }
+
+    /// The name of the upstream.
+    pub fn upstream(&self) -> &str {
+        &self.inner.settings.name
+    }
+
+    /// Whether it takes no more recipients. RFC 2033 4.2: after the message "the server returns one reply for
+    /// each previously successful RCPT command"; a client of ours hears one reply, so there is one recipient.
+    pub fn is_full(&self) -> bool {
+        self.inner.settings.scheme == Scheme::Lmtp && self.accepted > 0
     }
 
     /// What the upstream offers on this connection.
@@ -74,21 +99,68 @@ impl Transaction {
             Ok(reply) => reply.code() == CLOSING,
             Err(error) => matches!(error, UpstreamError::Closed { .. }),
         };
-        if self.fresh || !stale {
+        if !stale || !self.renewed().await? {
             self.fresh = true;
             return answer;
         }
+        self.command(&line).await
+    }
+
+    /// MAIL and the first RCPT: together where the upstream takes commands together (RFC 2920), else RCPT when MAIL
+    /// was accepted. There is no second reply when MAIL was not. A connection that is closed is replaced as in `mail`.
+    pub async fn mail_and_rcpt(
+        &mut self,
+        mail: &Mail,
+        rcpt: &Rcpt,
+    ) -> Result<(Reply, Option<Reply>), UpstreamError> {
+        if !self.capabilities().pipelining {
+            let reply = self.mail(mail).await?;
+            return match reply.is_positive() {
+                true => Ok((reply, Some(self.rcpt(rcpt).await?))),
+                false => Ok((reply, None)),
+            };
+        }
+        self.begun = true;
+        let (first, second) = (mail.to_string(), rcpt.to_string());
+        let answer = self.commands(&first, &second).await;
+        let stale = match &answer {
+            Ok((reply, _)) => reply.code() == CLOSING,
+            Err(error) => matches!(error, UpstreamError::Closed { .. }),
+        };
+        let answer = match stale && self.renewed().await? {
+            true => self.commands(&first, &second).await,
+            false => answer,
+        };
+        self.fresh = true;
+        // RFC 2920 3.1: what follows a command that was refused is refused too; its reply says nothing new.
+        answer.map(|(reply, second)| {
+            let second = second.filter(|_| reply.is_positive());
+            (reply, second)
+        })
+    }
+
+    /// Replaces a pooled connection that turned out to be closed before it answered anything; `false` for one
+    /// that was made for this transaction.
+    async fn renewed(&mut self) -> Result<bool, UpstreamError> {
+        if self.fresh {
+            return Ok(false);
+        }
         self.connection = None;
-        let mut connection = self.inner.connect().await?;
+        let mut connection = self.inner.connect(self.client.as_deref()).await?;
         connection.transactions += 1;
         self.connection = Some(connection);
         self.fresh = true;
-        self.command(&line).await
+        Ok(true)
     }
 
     /// RCPT.
     pub async fn rcpt(&mut self, rcpt: &Rcpt) -> Result<Reply, UpstreamError> {
-        self.command(&rcpt.to_string()).await
+        if self.is_full() {
+            return Err(UpstreamError::Protocol("a transaction over LMTP has one recipient".to_owned()));
+        }
+        let reply = self.command(&rcpt.to_string()).await?;
+        self.accepted += usize::from(reply.is_positive());
+        Ok(reply)
     }
 
     /// DATA, the message, and the final reply. The message has its header and body with CRLF at every
@@ -147,6 +219,16 @@ impl Transaction {
         }
         Ok(reply)
     }
+
+    /// As `command`, for two in one write.
+    async fn commands(&mut self, first: &str, second: &str) -> Result<(Reply, Option<Reply>), UpstreamError> {
+        let mut connection = self.connection.take().ok_or_else(gone)?;
+        let replies = connection.commands(first, second).await?;
+        if replies.1.as_ref().is_some_and(|second| second.code() != CLOSING) {
+            self.connection = Some(connection);
+        }
+        Ok(replies)
+    }
 }
 
 impl fmt::Debug for Transaction {
@@ -158,5 +240,3 @@ impl fmt::Debug for Transaction {
 fn gone() -> UpstreamError {
     lost("it was closed earlier in this transaction")
 }
-
-const CLOSING: u16 = 421;

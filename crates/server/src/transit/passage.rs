@@ -131,11 +131,10 @@ impl Transit {
         let offered: BTreeSet<String> = accepted.iter().cloned().chain(refused.map(str::to_owned)).collect();
         let alone = Envelope { mail_from: mail_from.clone(), recipients: vec![] };
         let about = submission.message.about(&alone);
-        let about: String = about.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
         let (offered, accepted) = (joined(&offered), joined(&accepted));
         Some(Offer {
             account: request.account.clone(),
-            print: self.keys.pseudonym("transit", &format!("{about} {offered}")),
+            print: self.keys.pseudonym("transit", &format!("{} {offered}", about.to_hex())),
             accepted: self.keys.pseudonym("transit-accepted", &accepted),
             reference: request.reference,
             at: request.at,

@@ -127,6 +127,8 @@ impl<'c> Probe<'c> {
             // It is our own door, by its address; its certificate is another check.
             tls: Arc::new(tls::unverified_client_config().map_err(|error| failed(&error))?),
             auth: Some(credentials),
+            tls_required: self.listener.tls == ListenerTls::StartTls,
+            xclient: false,
             pool: 1,
             timeouts: UpstreamTimeouts::default(),
             limits: config.limits.wire(),

@@ -25,9 +25,11 @@ fn settings(address: SocketAddr) -> UpstreamSettings {
         port: address.port(),
         scheme: Scheme::Smtp,
         starttls: true,
+        tls_required: false,
         helo: "gate.example".to_owned(),
         tls: Arc::new(tls::unverified_client_config().unwrap()),
         auth: None,
+        xclient: false,
         pool: 4,
         timeouts: UpstreamTimeouts { command: Duration::from_millis(500), ..UpstreamTimeouts::default() },
         limits: Limits::default(),
@@ -63,6 +65,50 @@ async fn send(upstream: &Upstream, message: &[u8]) -> Result<u16, UpstreamError>
     transaction.mail(&from()).await?;
     transaction.rcpt(&rcpt("RCPT TO:<bob@b.example>")).await?;
     Ok(transaction.data(message).await?.code())
+}
+
+async fn send_pipelined(upstream: &Upstream) -> Result<u16, UpstreamError> {
+    let mut transaction = upstream.begin().await?;
+    let (mail, first) = transaction.mail_and_rcpt(&from(), &rcpt("RCPT TO:<bob@b.example>")).await?;
+    assert!(mail.is_positive() && first.is_some_and(|reply| reply.is_positive()));
+    transaction.rcpt(&rcpt("RCPT TO:<cid@b.example>")).await?;
+    Ok(transaction.data(b"x\r\n").await?.code())
+}
+
+#[tokio::test]
+async fn rfc2920_3_1_mail_and_the_first_rcpt_leave_together_where_that_is_offered() {
+    // The second reply is written together with the first: it would be a reply nobody asked for yet, had RCPT not
+    // been sent.
+    const HELLO: &str = "250-mta\r\n250 PIPELINING\r\n";
+    const BOTH: &str = "250 ok\r\n550 5.1.1 no\r\n";
+    let upstream = scripted(&["220 hi\r\n", HELLO, BOTH], 0).await;
+    let mut transaction = upstream.begin().await.unwrap();
+    let (mail, first) = transaction.mail_and_rcpt(&from(), &rcpt("RCPT TO:<bob@b.example>")).await.unwrap();
+    assert_eq!((mail.code(), first.unwrap().to_string()), (250, "550 5.1.1 no".to_owned()));
+    // Where it is not offered, RCPT waits.
+    let upstream = scripted(&["220 hi\r\n", OK, BOTH], 0).await;
+    let mut transaction = upstream.begin().await.unwrap();
+    assert!(transaction.mail_and_rcpt(&from(), &rcpt("RCPT TO:<bob@b.example>")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_pipelined_commands_hear_is_what_single_ones_hear() {
+    let (sink, upstream) = plain().await;
+    assert_eq!(send_pipelined(&upstream).await.unwrap(), 250);
+    assert_eq!(sink.messages()[0].recipients, ["bob@b.example", "cid@b.example"]);
+    // MAIL is refused: the reply to RCPT says nothing more, and the connection is of use.
+    sink.once(On::Mail, Act::Reply("550 5.7.1 not you".to_owned()));
+    let mut transaction = upstream.begin().await.unwrap();
+    let (mail, first) = transaction.mail_and_rcpt(&from(), &rcpt("RCPT TO:<bob@b.example>")).await.unwrap();
+    assert_eq!((mail.code(), first.is_none()), (550, true));
+    transaction.abandon().await;
+    assert_eq!((send_pipelined(&upstream).await.unwrap(), sink.connections()), (250, 1));
+    // A stale connection is replaced unseen, whichever way it ends.
+    for (act, connections) in [(Act::Close, 2), (Act::Reply("421 4.4.2 idle too long".to_owned()), 3)] {
+        sink.once(On::Mail, act);
+        assert_eq!((send_pipelined(&upstream).await.unwrap(), sink.connections()), (250, connections));
+    }
+    assert_eq!(sink.taken(), 4);
 }
 
 #[tokio::test]
