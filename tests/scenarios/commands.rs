@@ -59,6 +59,22 @@ async fn a_block_says_in_json_what_it_blocks_and_under_which_ref() {
 }
 
 #[tokio::test]
+async fn each_value_says_where_it_comes_from() {
+    let world = World::usual().await;
+    let shown = world.cli(&["config", "show", "--origin"]).await.expect_code(0).stdout;
+    let line = |shown: &str, start: &str| {
+        shown.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{shown}")).to_owned()
+    };
+    assert!(line(&shown, "mode = \"enforce\"").contains("countersign.toml:"), "{shown}");
+    assert!(line(&shown, "custody_days").ends_with("# default"), "{shown}");
+    world.cli(&["observe", "send"]).await.expect_code(0);
+    let shown = world.cli(&["config", "show", "--origin"]).await.expect_code(0).stdout;
+    assert!(line(&shown, "mode = \"observe\"").ends_with("# store"), "{shown}");
+    let checked = world.cli(&["config", "check"]).await.expect_code(0).stdout;
+    assert!(checked.contains("mode observe"), "{checked}");
+}
+
+#[tokio::test]
 async fn a_reader_that_goes_away_is_no_reason_to_panic() {
     let world = World::bare(Plan::default()).await;
     world.write("draft/send.cedar", "permit(principal, action == Action::\"send\", resource);");

@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::world::{repository, within};
+use crate::world::repository;
 
 /// A running Postfix. Its `master` was started here and is ended here, by its process id; its children end with it.
 pub(crate) struct Postfix {
@@ -74,7 +74,8 @@ impl Postfix {
         // It ends its children by its process group, so it has to have one.
         command.process_group(0);
         let postfix = Self { master: command.spawn().unwrap(), dir };
-        within(10, "Postfix's greeting", greeting(port)).await;
+        let greeted = tokio::time::timeout(Duration::from_secs(60), greeting(port)).await;
+        assert!(greeted.is_ok(), "Postfix does not greet:\n{}", postfix.log());
         postfix
     }
 

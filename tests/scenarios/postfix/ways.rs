@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::letters::reasons;
 use crate::proxy;
 use crate::relay::relay_listener;
-use crate::world::{Plan, World, account, letter, within};
+use crate::world::{Plan, World, account, letter, repository, within};
 
 #[tokio::test]
 async fn a_postfix_in_front_hands_its_customers_answers_on() {
@@ -55,9 +55,12 @@ async fn a_postfix_behind_us_sees_the_customer() {
          xclient = true\n[[send.listener]]\nlisten = \"127.0.0.1:0\"\nproxy_protocol = [\"127.0.0.2\"]\n"
     );
     let mut world = World::without_server(Plan { accounts: acme, more, ..Plan::default() }).await;
-    let believes = "  -o smtpd_authorized_xclient_hosts=127.0.0.0/8\n  -o smtpd_client_restrictions=permit\n  \
-                    -o smtpd_relay_restrictions=permit,reject\n  -o smtpd_recipient_restrictions=permit,reject\n";
-    let mut postfix = Postfix::start_with(port, world.sink.address(), believes).await;
+    // As docs/how-to/relay.md says.
+    let page = std::fs::read_to_string(repository().join("docs/how-to/relay.md")).unwrap();
+    let believes = page.split("```").find(|block| block.contains("smtpd_authorized_xclient_hosts")).unwrap();
+    // This Postfix speaks IPv4 only, and believes nobody about an address that it does not know.
+    let believes = format!("{}  -o inet_protocols=all\n", believes.trim_start_matches('\n'));
+    let mut postfix = Postfix::start_with(port, world.sink.address(), &believes).await;
     world.start().await;
     for ip in ["192.0.2.9", "2001:db8::9"] {
         let mut client = proxy::greeted(&world, "send.2", ip).await.start_tls().await;

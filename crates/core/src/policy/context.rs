@@ -27,7 +27,7 @@ fn resource_type(verb: Verb) -> &'static str {
     match verb {
         Verb::HeldRelease | Verb::HeldRefuse | Verb::HeldExpire => "Held",
         Verb::AccountBlock | Verb::AccountUnblock => "Account",
-        Verb::Apply | Verb::SetMode => "Platform",
+        Verb::Apply | Verb::SetMode | Verb::LedgerErase | Verb::LedgerExpire => "Platform",
     }
 }
 

@@ -95,6 +95,7 @@ impl Running {
             tasks.spawn(Door::serve(door.subscribe(), listener, stopped.clone()));
         }
         let ledger = house.gate.ledger.clone();
+        tasks.spawn(house.checkpoints.clone().serve(ledger.sizes(), stopped.clone()));
         let clockwork = current.clockwork.subscribe();
         let health = Health { store: house.data.store.clone(), ledger, clockwork, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
@@ -152,6 +153,9 @@ impl Running {
         }
         self.house.gate.settled().await;
         self.house.gate.ledger.close().await;
+        if let Err(error) = self.house.checkpoints.sign().await {
+            tracing::warn!(%error, "the last leaves have no checkpoint yet");
+        }
         self.house.data.store.close().await;
     }
 }

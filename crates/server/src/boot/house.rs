@@ -16,7 +16,7 @@ use crate::acts::{Notifier, Sealer};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Resolvers, Scheme as UrlScheme, SharedUrl, read_auth_file};
 use crate::custody;
-use crate::doors::clock::{Clockwork, Post};
+use crate::doors::clock::{Clockwork, Days, Post};
 use crate::doors::control::Control;
 use crate::doors::{Exit, Exits};
 use crate::gate::{Gate, Judge};
@@ -29,7 +29,7 @@ use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
 use crate::store::shared::SharedError;
-use crate::store::{Ledger, Left, Log, Shared, StoreError};
+use crate::store::{Checkpoints, Ledger, Left, Log, Retention, Shared, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -40,6 +40,8 @@ pub struct House {
     /// The log that we write.
     pub log: Log,
     pub gate: Gate,
+    pub checkpoints: Checkpoints,
+    pub days: Days,
     pub directory: Directory,
     pub verifier: Verifier,
     pub exits: Exits,
@@ -63,6 +65,8 @@ impl House {
         let data = Data::take(&config, &clock).await?;
         let log = Log::of_node(&data.store, &data.keys, hostname.as_str(), &data.dir, clock.now()).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
+        let days = Days::of(Retention::of(data.store.clone(), &log), config.payload_days);
+        let checkpoints = Checkpoints::of(data.store.clone(), &data.keys, log.clone(), clock.function())?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let shared = match &config.shared {
@@ -79,7 +83,20 @@ impl House {
         let transit = Transit::load(&data.store, data.keys.clone(), &ledger, left, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
         let (data, verifier) = (Arc::new(data), Verifier::default());
-        Ok(Self { config, data, log, gate, directory, verifier, exits, clock, hostname, shared })
+        Ok(Self {
+            config,
+            data,
+            log,
+            gate,
+            checkpoints,
+            days,
+            directory,
+            verifier,
+            exits,
+            clock,
+            hostname,
+            shared,
+        })
     }
 
     /// The same house after another configuration: what rules, the ways out and the settings are new; store,
@@ -96,10 +113,12 @@ impl House {
         let gate = self.gate.with(judge, sealer, notifier);
         Ok(Self {
             exits: exits(&config, &hostname)?,
+            days: self.days.with(config.payload_days),
             config,
             data: Arc::clone(&self.data),
             log: self.log.clone(),
             gate,
+            checkpoints: self.checkpoints.clone(),
             directory: self.directory.clone(),
             verifier: self.verifier.clone(),
             clock: self.clock.clone(),
@@ -153,7 +172,7 @@ impl House {
     #[must_use]
     pub fn clockwork(&self) -> Clockwork {
         let name = self.log.origin().to_owned();
-        Clockwork { control: self.control(), post: self.post(), name }
+        Clockwork { control: self.control(), post: self.post(), days: self.days.clone(), name }
     }
 
     /// What sends our own mail.

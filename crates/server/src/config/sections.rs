@@ -113,7 +113,7 @@ const AUTH_FAILURES: &[Key] = &[
 const POLICY: &[Key] = &[Key::optional("dir", Kind::File)];
 
 const LEDGER: &[Key] = &[
-    Key::count("payload_days", 90, 1, 36_500).later(),
+    Key::count("payload_days", 90, 1, 36_500),
     Key::optional("second_sink", Kind::Text).later(),
     Key::optional("witnesses", Kind::Anything).later(),
 ];

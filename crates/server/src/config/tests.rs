@@ -214,7 +214,7 @@ fn the_report_says_what_will_happen() {
          sign-ins and blocked accounts",
         "asks the machine's resolvers for DNS, 1500 ms a query and 5000 ms a message; before a refusal it asks \
          nobody again (asking the servers of the zone is not built yet)",
-        "keeps everything in ./countersign-data/countersign.db; what was judged stays beside its ledger entry",
+        "keeps everything in ./countersign-data/countersign.db; what was judged stays 90 days beside its ledger entry",
         "answers /v1 for API keys on 127.0.0.1:0 without TLS",
         "shows /healthz, /readyz and /metrics on 127.0.0.1:0",
     ] {

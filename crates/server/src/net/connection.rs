@@ -28,7 +28,7 @@ pub(super) struct Connection {
     /// Transactions that were begun on it.
     pub(super) transactions: u32,
     /// Whom the upstream takes for its client; nobody was named when it is absent.
-    introduced: Option<Xclient>,
+    introduced: Option<Box<Xclient>>,
 }
 
 type Stream = Box<dyn Both>;
@@ -109,7 +109,7 @@ impl Connection {
         settings: &UpstreamSettings,
         client: Option<&Xclient>,
     ) -> Result<bool, UpstreamError> {
-        if client == self.introduced.as_ref() {
+        if client == self.introduced.as_deref() {
             return Ok(false);
         }
         let said = client.map(|client| client.limited_to(&self.capabilities.xclient)).unwrap_or_default();
@@ -124,7 +124,7 @@ impl Connection {
         expect("it answers XCLIENT with", &reply, 220)?;
         // XCLIENT_README: after success the session is as new, and EHLO has to be said again.
         self.hello(settings).await?;
-        self.introduced = client.cloned();
+        self.introduced = client.cloned().map(Box::new);
         Ok(true)
     }
 

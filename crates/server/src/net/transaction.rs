@@ -22,7 +22,7 @@ pub struct Transaction {
     /// `None` once it is lost or closing.
     connection: Option<Connection>,
     /// Of whom the upstream is told.
-    client: Option<Xclient>,
+    client: Option<Box<Xclient>>,
     /// Recipients that were accepted.
     accepted: usize,
     /// It has answered in this transaction, or was made for it: it is not stale.
@@ -33,15 +33,23 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    pub(super) const fn new(
+    pub(super) fn new(
         inner: Arc<Inner>,
         place: Place,
         mut connection: Connection,
-        client: Option<Xclient>,
+        client: Option<&Xclient>,
         fresh: bool,
     ) -> Self {
         connection.transactions += 1;
-        Self { inner, connection: Some(connection), client, accepted: 0, fresh, begun: false, _place: place }
+        Self {
+            inner,
+            connection: Some(connection),
+            client: client.cloned().map(Box::new),
+            accepted: 0,
+            fresh,
+            begun: false,
+            _place: place,
+        }
     }
 
     /// The name of the upstream.
@@ -125,10 +133,10 @@ impl Transaction {
         };
         self.fresh = true;
         // RFC 2920 3.1: what follows a command that was refused is refused too; its reply says nothing new.
-        answer.map(|(reply, second)| {
-            let second = second.filter(|_| reply.is_positive());
-            (reply, second)
-        })
+        let (reply, second) = answer?;
+        let second = second.filter(|_| reply.is_positive());
+        self.accepted += usize::from(second.as_ref().is_some_and(Reply::is_positive));
+        Ok((reply, second))
     }
 
     /// Replaces a pooled connection that turned out to be closed before it answered anything; `false` for one
@@ -138,7 +146,7 @@ impl Transaction {
             return Ok(false);
         }
         self.connection = None;
-        let mut connection = self.inner.connect(self.client.as_ref()).await?;
+        let mut connection = self.inner.connect(self.client.as_deref()).await?;
         connection.transactions += 1;
         self.connection = Some(connection);
         self.fresh = true;

@@ -159,7 +159,7 @@ impl Upstream {
             .map_err(|_| UpstreamError::Busy)?
             .ok_or(UpstreamError::Busy)?;
         let (connection, fresh) = inner.connection_for(client).await?;
-        Ok(Transaction::new(Arc::clone(inner), place, connection, client.cloned(), fresh))
+        Ok(Transaction::new(Arc::clone(inner), place, connection, client, fresh))
     }
 
     /// Whether a transaction takes one recipient only (RFC 2033).

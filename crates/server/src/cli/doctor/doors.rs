@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ pub(super) fn certificates(config: &Config, clock: &Clock) -> Vec<Line> {
     files.iter().map(|file| shown(config, file, clock, *file == own)).collect()
 }
 
-fn shown(config: &Config, file: &PathBuf, clock: &Clock, own: bool) -> Line {
+fn shown(config: &Config, file: &Path, clock: &Clock, own: bool) -> Line {
     const CHECK: &str = "certificate";
     let (path, host) = (file.display(), &config.server.hostname);
     if own && !file.exists() {

@@ -53,39 +53,39 @@ impl Doctor {
             Ok(loaded) => self.with_mode(loaded).await,
             Err(error) => {
                 let remedy = "mend it; every key is in docs/reference/countersign.toml";
-                told.tell(Line::fail("configuration", Code::Configuration, error, remedy));
+                told.tell(&Line::fail("configuration", Code::Configuration, error, remedy));
                 return Ok(told.end());
             }
         };
-        told.tell(house::configuration(&loaded));
+        told.tell(&house::configuration(&loaded));
         let config = &loaded.config;
         let clock = Clock::system();
-        house::data_dir(config).into_iter().for_each(|line| told.tell(line));
+        house::data_dir(config).into_iter().for_each(|line| told.tell(&line));
         let opened = Data::read(config, &clock).await;
-        told.tell(house::store(&opened, config));
-        told.tell(house::root_key(&opened).await);
+        told.tell(&house::store(&opened, config));
+        told.tell(&house::root_key(&opened).await);
         let open = opened.ok();
-        told.tell(house::ledger(open.as_ref(), self.tail).await);
-        told.tell(house::clock(open.as_ref(), &clock).await);
+        told.tell(&house::ledger(open.as_ref(), self.tail).await);
+        told.tell(&house::clock(open.as_ref(), &clock).await);
         for line in doors::listeners(config).await {
-            told.tell(line);
+            told.tell(&line);
         }
-        doors::certificates(config, &clock).into_iter().for_each(|line| told.tell(line));
+        doors::certificates(config, &clock).into_iter().for_each(|line| told.tell(&line));
         for line in outside::resolvers(config).await {
-            told.tell(line);
+            told.tell(&line);
         }
         for line in outside::upstreams(config).await {
-            told.tell(line);
+            told.tell(&line);
         }
         for line in outside::domains(config, open.as_ref(), &clock, self.domains).await {
-            told.tell(line);
+            told.tell(&line);
         }
-        told.tell(house::notices(config, open.as_ref()).await);
+        told.tell(&house::notices(config, open.as_ref()).await);
         if self.probe {
             for line in
                 probe::send(config, open.as_ref(), self.probe_as.as_deref(), self.probe_to.as_deref()).await
             {
-                told.tell(line);
+                told.tell(&line);
             }
         }
         Ok(told.end())
@@ -108,7 +108,7 @@ struct Told {
 }
 
 impl Told {
-    fn tell(&mut self, line: Line) {
+    fn tell(&mut self, line: &Line) {
         data(&if self.json { line.json().to_string() } else { line.sentence() });
         if let Some(count) = self.counts.get_mut(line.status as usize) {
             *count += 1;

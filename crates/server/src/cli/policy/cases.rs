@@ -134,18 +134,15 @@ impl Written {
             (Action::Send, None | Some("credential")) => "credential",
             (Action::Command(Verb::HeldExpire), None) => "clock",
             (Action::Command(_), None | Some("local")) => "local",
-            (Action::Command(_), Some("staff")) => "staff",
-            (Action::Command(_), Some("clock")) => "clock",
-            (_, Some(other)) => {
-                return Err(format!(
-                    "`{other}` is no actor: credential sends; local, staff or clock command"
-                ));
-            }
+            (Action::Command(_), Some(class)) => known_actor(class)?,
+            (Action::Send, Some(other)) => return Err(no_actor(other)),
         };
         let principal = match class {
             "credential" => account.clone(),
             "local" => "local:0".to_owned(),
             "staff" => "staff:ana".to_owned(),
+            "staff-key" => "staff-key:ana@esp.example".to_owned(),
+            "account-key" => "account-key:acme-api".to_owned(),
             other => other.to_owned(),
         };
         Ok(Asked {
@@ -158,6 +155,15 @@ impl Written {
             bytes: self.bytes.unwrap_or(400),
         })
     }
+}
+
+fn known_actor(class: &str) -> Result<&'static str, String> {
+    let mut known = ["staff", "staff-key", "account-key", "clock"].into_iter();
+    known.find(|known| *known == class).ok_or_else(|| no_actor(class))
+}
+
+fn no_actor(word: &str) -> String {
+    format!("`{word}` is no actor: credential sends; local, staff, staff-key, account-key or clock command")
 }
 
 /// Reads `pass`, `fail/DETAIL`, `warn/DETAIL` or `unknown/WHY`.

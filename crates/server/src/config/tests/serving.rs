@@ -62,6 +62,18 @@ fn passwords_never_cross_the_network_in_the_clear() {
 }
 
 #[test]
+fn keys_never_cross_the_network_in_the_clear() {
+    for listen in ["0.0.0.0:8025", "192.0.2.1:8025", "[::]:8025"] {
+        let open = format!("[api]\nlisten = \"{listen}\"\n");
+        assert!(
+            unfit(&open).starts_with(&format!("[api] listens on `{listen}`: `tls = \"off\"` is allowed"))
+        );
+        assert!(config(&format!("{open}tls = \"implicit\"")).fit_to_serve().is_ok());
+    }
+    assert!(config("[api]\nlisten = \"[::1]:8025\"").fit_to_serve().is_ok());
+}
+
+#[test]
 fn what_is_there_twice_is_refused() {
     let text = format!("{MAIL}{MAIL}");
     assert_eq!(

@@ -312,6 +312,34 @@ struct Apply {
     prune: bool,
 }
 
+/// What is erased: one of the two.
+#[derive(ToSchema)]
+struct Erase {
+    #[schema(nullable = true, required = false)]
+    r#ref: Option<String>,
+    #[schema(nullable = true, required = false)]
+    account: Option<String>,
+}
+
+/// What was said is gone; the ruling that records it.
+#[derive(ToSchema)]
+struct Erased {
+    done: bool,
+    /// How many payloads.
+    payloads: u64,
+    /// Of an account: whether its key was destroyed with them, or is kept because other nodes may seal with it.
+    #[schema(required = false)]
+    key: KeyFate,
+    ruling: Ruling,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum KeyFate {
+    Destroyed,
+    Kept,
+}
+
 /// Whose login is lent.
 #[derive(ToSchema)]
 struct Probe {
@@ -384,6 +412,9 @@ struct Problem {
     Unblock,
     SetMode,
     Apply,
+    Erase,
+    Erased,
+    KeyFate,
     Probe,
     Lent,
     Done,

@@ -3,6 +3,7 @@
 
 pub(super) mod accounts;
 pub(super) mod held;
+pub(super) mod ledger;
 pub(super) mod probe;
 pub(super) mod rulings;
 

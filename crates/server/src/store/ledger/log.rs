@@ -148,6 +148,11 @@ impl Log {
         signer_of(&self.origin, keys)
     }
 
+    /// The checkpoint that was kept last, of whichever log.
+    pub(super) fn kept_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        Ok(read(&self.kept)?.and_then(|note| Checkpoint::parse(note.text()).ok()))
+    }
+
     /// Its number in the tables.
     #[must_use]
     pub fn number(&self) -> i64 {
