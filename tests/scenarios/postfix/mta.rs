@@ -74,7 +74,7 @@ impl Postfix {
         // It ends its children by its process group, so it has to have one.
         command.process_group(0);
         let postfix = Self { master: command.spawn().unwrap(), dir };
-        let greeted = tokio::time::timeout(Duration::from_secs(10), greeting(port)).await;
+        let greeted = tokio::time::timeout(Duration::from_secs(60), greeting(port)).await;
         assert!(greeted.is_ok(), "Postfix does not greet:\n{}", postfix.log());
         postfix
     }

@@ -133,10 +133,10 @@ impl Transaction {
         };
         self.fresh = true;
         // RFC 2920 3.1: what follows a command that was refused is refused too; its reply says nothing new.
-        answer.map(|(reply, second)| {
-            let second = second.filter(|_| reply.is_positive());
-            (reply, second)
-        })
+        let (reply, second) = answer?;
+        let second = second.filter(|_| reply.is_positive());
+        self.accepted += usize::from(second.as_ref().is_some_and(Reply::is_positive));
+        Ok((reply, second))
     }
 
     /// Replaces a pooled connection that turned out to be closed before it answered anything; `false` for one
