@@ -136,8 +136,24 @@ fn nothing_names_a_machine_or_a_registry() {
 
 /// The verbs that the documents may use.
 const VERBS: &[&str] = &[
-    "account", "apply", "check", "config", "enforce", "explain", "held", "ledger", "observe", "serve",
-    "store", "try",
+    "account",
+    "apply",
+    "check",
+    "completions",
+    "config",
+    "doctor",
+    "enforce",
+    "explain",
+    "held",
+    "help",
+    "init",
+    "ledger",
+    "man",
+    "observe",
+    "policy",
+    "serve",
+    "store",
+    "try",
 ];
 
 /// The first words of lines `countersign VERB` in indented or fenced examples.

@@ -87,7 +87,8 @@ def verify(lines, expected, note):
     size, peaks, covered, before, chains, counts = 0, [], 0, -(1 << 63), {}, {"opened": 0, "erased": 0, "withheld": 0}
     key, head, digest, closed = None, (0, root_of([])), hashlib.sha256(), False
     for octets in lines:
-        place = f"leaf {size}" if key and octets[:3] != b'{"c' else f"leaves {covered} to {size}" if key else "file"
+        place = f"leaves {covered} to {size}" if octets[:3] == b'{"c' else f"leaf {size}"
+        place = place if key and not closed else "file"
         try:
             must(not closed, "something stands after the closing line")
             line = parse(octets)

@@ -1,10 +1,19 @@
 //! The HTTP API as programs use it: evaluation, rulings, held mail, accounts, the ledger, over real TCP.
 //! Each answer is held against the OpenAPI document on the way.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 
-use crate::http::{Http, encoded, world};
-use crate::world::{KEPT, World, letter};
+use http_body_util::Full;
+use hyper::Request;
+use rustls::pki_types::ServerName;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::client::password;
+use crate::http::{Http, encoded, over, plan_without_staff, world};
+use crate::world::{KEPT, Plan, World, letter, within};
 
 #[tokio::test]
 async fn a_message_is_evaluated_recorded_and_nothing_is_done() {
@@ -205,6 +214,24 @@ async fn what_is_public_needs_no_key() {
     assert!(page.contains(&format!("\n## {heading}\n")), "{kind}");
     assert_eq!(problem.field("content-type"), Some("application/problem+json"));
     assert!(problem.field("x-request-id").is_some_and(|id| !id.is_empty()));
+}
+
+#[tokio::test]
+async fn inside_tls_it_is_the_same() {
+    let more = "[api]\ntls = \"implicit\"\n".to_owned();
+    let world = World::of(Plan { more, ..plan_without_staff() }).await;
+    let config = Arc::new(countersign::net::tls::unverified_client_config().unwrap());
+    let name = ServerName::try_from("gate.esp.example").unwrap();
+    let stream = TcpStream::connect(world.door("api")).await.unwrap();
+    let stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
+    let key = format!("Bearer {}", password("acme-key"));
+    let request = Request::get("/v1/held").header("authorization", key).body(Full::default()).unwrap();
+    over(stream, request).await.expect(200);
+    let mut plain = TcpStream::connect(world.door("api")).await.unwrap();
+    plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut said = Vec::new();
+    let _end = within(20, "the end", plain.read_to_end(&mut said)).await;
+    assert!(!said.starts_with(b"HTTP"), "{said:?}");
 }
 
 async fn pages(http: &Http, limit: usize) -> Vec<Value> {

@@ -49,7 +49,11 @@ fn judged(ruling: &Value) -> Value {
         .iter()
         .map(|fact| {
             let mut value = fact["value"].clone();
-            value.as_object_mut().unwrap().remove("cost_us");
+            // What it cost, and that it is news, is not what was found.
+            value
+                .as_object_mut()
+                .unwrap()
+                .retain(|name, _| !["cost_us", "remember"].contains(&name.as_str()));
             json!({ "kind": fact["kind"], "finding": fact["finding"], "why": fact["why"], "value": value,
                     "source": fact["source"], "strength": fact["strength"] })
         })

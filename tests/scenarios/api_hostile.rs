@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::password;
-use crate::http::{Http, plan, world};
+use crate::http::{Http, plan_without_staff, world};
 use crate::world::{Plan, World, letter, within};
 
 /// What a server says to these octets until it closes.
@@ -67,7 +67,7 @@ async fn a_body_that_is_too_big_hears_413_with_the_limit_and_costs_nothing() {
 #[tokio::test]
 async fn octets_in_flight_are_shared_with_smtp() {
     let more = "[limits]\nmessage_bytes = 4096\nbytes_in_flight = 6000\n".to_owned();
-    let world = World::of(Plan { more, accounts: without_staff(), ..Plan::default() }).await;
+    let world = World::of(Plan { more, ..plan_without_staff() }).await;
     let acme = Http::of(&world, "acme-key").await;
     let mut slow = TcpStream::connect(world.door("api")).await.unwrap();
     slow.write_all(head("POST /v1/evaluate", "Content-Length: 4000\r\n").as_bytes()).await.unwrap();
@@ -158,6 +158,11 @@ async fn chunks_that_are_none_and_frames_with_two_readings_end_the_connection() 
     assert_eq!(statuses(&raw(&world, head("GET /v1/held", &long).as_bytes()).await), [431]);
     let huge = head(&format!("GET /v1/held?after={}", "9".repeat(30_000)), "");
     assert!([400, 414].contains(&statuses(&raw(&world, huge.as_bytes()).await)[0]));
+    // RFC 9112 6.1: with both framings the chunks count, and nothing may follow on that connection. Where it does,
+    // it is the octets after the last chunk, and no other reading of them.
+    let both = evaluate("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n");
+    let said = raw(&world, format!("{both}{next}").as_bytes()).await;
+    assert!(statuses(&said).iter().all(|status| *status == 200) && statuses(&said).len() <= 2, "{said}");
     Http::of(&world, "acme-key").await.get("/v1/held").await.expect(200);
 }
 
@@ -225,7 +230,7 @@ async fn what_is_not_known_or_there_twice_is_named() {
 #[tokio::test]
 async fn connections_are_counted_with_those_of_smtp_and_the_door_closes_gently() {
     let more = "[limits]\nconnections_per_ip = 3\n".to_owned();
-    let mut world = World::of(Plan { more, accounts: without_staff(), ..Plan::default() }).await;
+    let mut world = World::of(Plan { more, ..plan_without_staff() }).await;
     let standing = world.client("acme").await;
     let idle = [
         TcpStream::connect(world.door("api")).await.unwrap(),
@@ -257,9 +262,5 @@ async fn connections_are_counted_with_those_of_smtp_and_the_door_closes_gently()
 
 async fn small() -> World {
     let more = "[limits]\nmessage_bytes = 4096\n".to_owned();
-    World::of(Plan { more, accounts: without_staff(), ..Plan::default() }).await
-}
-
-fn without_staff() -> String {
-    plan().accounts.split("[[staff]]").next().unwrap().to_owned()
+    World::of(Plan { more, ..plan_without_staff() }).await
 }

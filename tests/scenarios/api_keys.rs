@@ -3,7 +3,7 @@
 use hyper::Method;
 
 use crate::client::{Client, password};
-use crate::http::{Http, plan, world};
+use crate::http::{Http, plan_without_staff, world};
 use crate::world::{KEPT, Plan, World, letter};
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn what_is_anothers_is_not_there() {
 #[tokio::test]
 async fn wrong_keys_are_counted_as_failed_sign_ins_and_who_is_at_home_goes_on() {
     let more = "[limits.auth_failures]\nnet = 5\nall = 8\nwindow_s = 3600\n".to_owned();
-    let world = World::of(Plan { more, accounts: without_staff(), ..Plan::default() }).await;
+    let world = World::of(Plan { more, ..plan_without_staff() }).await;
     let acme = Http::of(&world, "acme-key").await;
     acme.get("/v1/held").await.expect(200);
     // From another network, where nobody is at home.
@@ -142,14 +142,10 @@ async fn a_key_that_is_blocked_or_replaced_opens_nothing_from_then_on() {
 
 #[tokio::test]
 async fn two_keys_of_one_secret_open_nothing() {
-    let mut world = World::bare(Plan { accounts: without_staff(), ..Plan::default() }).await;
+    let mut world = World::bare(plan_without_staff()).await;
     world.write("secrets/globex-key", &password("acme-key"));
     world.cli(&["apply", "accounts.toml", "--trust-proof"]).await.expect_code(0);
     world.start().await;
     Http::of(&world, "acme-key").await.get("/v1/held").await.expect(401);
     assert!(world.log().contains("several keys have this secret"));
-}
-
-fn without_staff() -> String {
-    plan().accounts.split("[[staff]]").next().unwrap().to_owned()
 }

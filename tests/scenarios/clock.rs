@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use countersign::boot::{House, Running};
+use countersign::boot::{House, Running, Sockets};
 use countersign::clock::Clock;
 use countersign::config;
 use countersign::custody::{self, State};
@@ -166,7 +166,7 @@ impl Timed {
         let loaded = config::load(Some(&world.path("countersign.toml")), std::iter::empty()).unwrap();
         let time = move || Timestamp::from_second(now.load(Ordering::SeqCst)).unwrap();
         let house = House::build(loaded.config, Clock::of(Arc::new(time))).await.unwrap();
-        Running::open(house).await.unwrap()
+        Running::open(house, Sockets::default()).await.unwrap()
     }
 
     /// Lets so many seconds pass, and the clock do what is due then.

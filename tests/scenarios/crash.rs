@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::world::{Arrival, KEPT, World, letter, within};
 
 /// An acknowledged letter: its octets, and the ref if it is held.
-type Acknowledged = (Vec<u8>, Option<String>);
+pub(crate) type Acknowledged = (Vec<u8>, Option<String>);
 
 #[tokio::test]
 async fn what_was_acknowledged_before_a_kill_is_sent_or_held() {
@@ -62,7 +62,7 @@ async fn what_was_acknowledged_before_a_kill_is_sent_or_held() {
 }
 
 /// Sends numbered letters, every third of which the operator keeps, until the connection breaks.
-async fn keep_sending(door: SocketAddr, sender: usize, told: UnboundedSender<Acknowledged>) {
+pub(crate) async fn keep_sending(door: SocketAddr, sender: usize, told: UnboundedSender<Acknowledged>) {
     let mut client = Client::sign_in(door, "acme").await;
     for number in 0.. {
         let domain = if number % 3 == 2 { KEPT } else { "acme.example" };

@@ -9,7 +9,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpSocket;
 
 use crate::client::password;
 use crate::schema::Document;
@@ -94,7 +95,10 @@ impl Http {
 }
 
 /// One request over a connection.
-pub(crate) async fn over(stream: TcpStream, request: Request<Full<Bytes>>) -> Answer {
+pub(crate) async fn over<S>(stream: S, request: Request<Full<Bytes>>) -> Answer
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     let connection = tokio::spawn(connection);
     let response = within(60, "an answer", sender.send_request(request)).await.unwrap();
@@ -162,6 +166,12 @@ pub(crate) fn plan() -> Plan {
         "[[staff]]\nemail = \"ana@esp.example\"\napi_secret_file = \"secrets/ana\"\nscopes = [{all}]\n"
     );
     Plan { accounts: format!("{acme}{globex}{staff}"), ..Plan::default() }
+}
+
+/// The same without staff, whose secret is no login's: it takes no more than accounts.
+pub(crate) fn plan_without_staff() -> Plan {
+    let plan = plan();
+    Plan { accounts: plan.accounts.split("[[staff]]").next().unwrap().to_owned(), ..plan }
 }
 
 fn key(login: &str, scopes: &str, more: &str) -> String {

@@ -2,8 +2,9 @@
 //! What swaks sends arrives octet by octet, or is refused with its reason. Missing programs are skipped aloud.
 
 mod letters;
-mod mta;
+pub(crate) mod mta;
 mod swaks;
+mod ways;
 
 use crate::client::Reply;
 use crate::extensions::rich;

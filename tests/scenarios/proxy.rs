@@ -47,8 +47,8 @@ async fn balanced(world: &World, door: &str, octets: &[u8]) -> Client {
 }
 
 /// The same, greeted.
-async fn greeted(world: &World, client: &str) -> Client {
-    let mut client = balanced(world, "send.2", &header(client)).await;
+pub(crate) async fn greeted(world: &World, door: &str, client: &str) -> Client {
+    let mut client = balanced(world, door, &header(client)).await;
     assert_eq!(client.hear().await.code, 220);
     client.ask("EHLO client.example").await;
     client
@@ -62,7 +62,7 @@ async fn ruled_ip(world: &World, reference: &str) -> Value {
 async fn who_the_header_names_is_the_client_for_networks_and_the_ledger() {
     let world = world("").await;
     for (ip, code) in [("192.0.2.9", 250), ("2001:db8::9", 250), ("198.51.100.9", 550)] {
-        let client = greeted(&world, ip).await.start_tls().await;
+        let client = greeted(&world, "send.2", ip).await.start_tls().await;
         let reply = sent(client).await;
         assert_eq!(reply.code, code, "{ip}: {reply:?}");
         let trace = world.sink.messages().last().map(|message| message.message.clone()).unwrap();
@@ -144,16 +144,16 @@ async fn the_loopback_of_the_balancer_is_ours_only_if_the_balancer_is() {
 async fn sessions_and_guesses_are_counted_for_whom_the_header_names() {
     let limits = "[limits]\nconnections_per_ip = 1\n[limits.auth_failures]\nnet = 1";
     let world = world(limits).await;
-    let first = greeted(&world, "192.0.2.9").await;
+    let first = greeted(&world, "send.2", "192.0.2.9").await;
     let mut second = balanced(&world, "send.2", &header("192.0.2.9")).await;
     assert_eq!(second.hear().await.code, 421);
-    let mut other = greeted(&world, "192.0.2.10").await.start_tls().await;
+    let mut other = greeted(&world, "send.2", "192.0.2.10").await.start_tls().await;
     drop(first);
     other.ask("EHLO client.example").await;
     let wrong = format!("AUTH PLAIN {}", plain("nobody", "wrong"));
     assert_eq!(other.ask(&wrong).await.code, 535);
     assert_eq!(other.ask(&wrong).await.code, 454, "the network 192.0.2.0/24 has had its guess");
-    let mut elsewhere = greeted(&world, "198.51.100.9").await.start_tls().await;
+    let mut elsewhere = greeted(&world, "send.2", "198.51.100.9").await.start_tls().await;
     elsewhere.ask("EHLO client.example").await;
     assert_eq!(elsewhere.ask(&wrong).await.code, 535, "another has not");
 }

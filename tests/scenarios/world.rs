@@ -3,7 +3,8 @@
 //! Every scenario builds one; it ends the server that it started, and no other process.
 
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use countersign::sandbox::dns::{self, DnsServer, ZoneMap};
 use countersign::sandbox::sink::{self, Received, Sink, SinkSettings};
 use countersign_services::{Database, Postgres, postgres_is_wanted};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -27,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) send: String,
     /// Lines of `[[send.upstream]]` after its name and address.
     pub(crate) upstream: String,
+    /// Lines of `[store]` after its address.
+    pub(crate) store: String,
     /// Tables after everything else.
     pub(crate) more: String,
     pub(crate) sink: SinkSettings,
@@ -68,6 +72,7 @@ impl Default for Plan {
             ),
             send: "mode = \"enforce\"".to_owned(),
             upstream: "egress = [\"192.0.2.0/28\"]".to_owned(),
+            store: String::new(),
             more: String::new(),
             sink: SinkSettings::default(),
         }
@@ -137,17 +142,22 @@ impl World {
         let (dns, sink, url) = (self.dns.address(), self.sink.address(), &self.url);
         format!(
             "[server]\nhostname = \"gate.esp.example\"\ndata_dir = \"data\"\n[dns]\nresolvers = [\"{dns}\"]\n\
-             [store]\nurl = \"{url}\"\n[policy]\ndir = \"policies\"\n[send]\n{}\n\
+             [store]\nurl = \"{url}\"\n{}\n[policy]\ndir = \"policies\"\n[send]\n{}\n\
              [[send.listener]]\nlisten = \"127.0.0.1:0\"\nplaintext = \"loopback\"\n\
              [[send.listener]]\nlisten = \"127.0.0.1:0\"\n\
              [[send.upstream]]\nname = \"sink\"\nurl = \"smtp://{sink}\"\n{}\n{}\n",
-            plan.send, plan.upstream, plan.more
+            plan.store, plan.send, plan.upstream, plan.more
         )
     }
 
     /// Starts the server and waits until its doors are open.
     pub(crate) async fn start(&mut self) {
-        self.start_as(self.command(&["serve"])).await;
+        self.start_with(&["serve"]).await;
+    }
+
+    /// The same in other words.
+    pub(crate) async fn start_with(&mut self, arguments: &[&str]) {
+        self.start_as(self.command(arguments)).await;
     }
 
     /// Starts the server with its store on a volume of so many MiB, which only it can see: the directory
@@ -171,15 +181,54 @@ impl World {
         Some(())
     }
 
+    /// Starts the server from another file.
+    pub(crate) async fn start_program(&mut self, program: &Path) {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(self.dir.path()).kill_on_drop(true).stdin(Stdio::null());
+        command.arg("--config").arg(self.path("countersign.toml")).arg("serve");
+        self.start_as(command).await;
+    }
+
+    /// Starts the server as a supervisor does that holds the socket of `send.0` and is told at `notify`.
+    pub(crate) async fn start_on(&mut self, socket: &TcpListener) {
+        let shell =
+            "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=send.0; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.env_clear().env("NOTIFY_SOCKET", self.path("notify"));
+        command.current_dir(self.dir.path()).kill_on_drop(true);
+        command
+            .args(["-c", shell, "sh", PROGRAM, "--config"])
+            .arg(self.path("countersign.toml"))
+            .arg("serve");
+        command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+        self.start_as(command).await;
+    }
+
     async fn start_as(&mut self, mut command: Command) {
         assert!(self.server.is_none(), "it runs already");
         let log = std::fs::File::options().create(true).append(true).open(self.path("serve.log")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        within(30, "the ready line", stdout.read_line(&mut line)).await.unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {}", self.log()));
+        let ready = ready(&mut stdout).await.unwrap_or_else(|| panic!("not ready: {}", self.log()));
         self.server = Some(Server { child, stdout, ready });
+    }
+
+    /// SIGUSR2: another program takes over in this process, and says when its doors are open.
+    pub(crate) async fn succeed(&mut self) {
+        self.signal(Signal::USR2);
+        self.next_ready().await;
+    }
+
+    /// The doors are open once more.
+    pub(crate) async fn next_ready(&mut self) {
+        let mut server = self.server.take().unwrap();
+        server.ready = ready(&mut server.stdout).await.unwrap_or_else(|| panic!("not ready: {}", self.log()));
+        self.server = Some(server);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.server.as_ref().unwrap().child.id().unwrap();
+        kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
     }
 
     /// SIGKILL: no goodbye.
@@ -190,12 +239,10 @@ impl World {
 
     /// SIGTERM: the exit code once it has closed, and what it said on stdout after the ready line.
     pub(crate) async fn terminate(&mut self) -> (Option<i32>, String) {
-        use rustix::process::{Pid, Signal, kill_process};
         use tokio::io::AsyncReadExt;
 
+        self.signal(Signal::TERM);
         let mut server = self.server.take().unwrap();
-        let pid = Pid::from_raw(server.child.id().unwrap().try_into().unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
         let status = within(40, "the end of the server", server.child.wait()).await.unwrap();
         let mut rest = String::new();
         server.stdout.read_to_string(&mut rest).await.unwrap();
@@ -204,12 +251,13 @@ impl World {
 
     /// SIGHUP, until the log says what became of it.
     pub(crate) async fn hang_up(&self, says: &str) {
-        use rustix::process::{Pid, Signal, kill_process};
+        self.signalled(Signal::HUP, says).await;
+    }
 
+    /// A signal, until the log says what became of it.
+    pub(crate) async fn signalled(&self, signal: Signal, says: &str) {
         let before = self.log().matches(says).count();
-        let pid =
-            Pid::from_raw(self.server.as_ref().unwrap().child.id().unwrap().try_into().unwrap()).unwrap();
-        kill_process(pid, Signal::HUP).unwrap();
+        self.signal(signal);
         within(20, says, async {
             while self.log().matches(says).count() == before {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -308,6 +356,18 @@ impl World {
         std::fs::write(path, text).unwrap();
     }
 
+    /// A file that its owner alone may read, in a folder that is.
+    pub(crate) fn write_secret(&self, name: &str, octets: &[u8]) {
+        use std::os::unix::fs::PermissionsExt;
+
+        self.write(name, "");
+        let path = self.path(name);
+        for (path, mode) in [(path.parent().unwrap(), 0o700), (path.as_path(), 0o600)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        std::fs::write(path, octets).unwrap();
+    }
+
     /// What the server has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("serve.log")).unwrap_or_default()
@@ -388,6 +448,13 @@ pub(crate) fn zones() -> ZoneMap {
     ["acme.example", KEPT, "globex.example"].iter().fold(zones, |zones, domain| {
         zones.mx(domain, 10, "mx.esp.example").txt(domain, "v=spf1 include:spf.esp.example -all")
     })
+}
+
+/// The next ready line.
+async fn ready(stdout: &mut BufReader<ChildStdout>) -> Option<Value> {
+    let mut line = String::new();
+    within(60, "the ready line", stdout.read_line(&mut line)).await.unwrap();
+    serde_json::from_str(&line).ok()
 }
 
 /// What must come, or a panic that says what did not.

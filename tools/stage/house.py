@@ -1,5 +1,6 @@
 """The real binary: its configuration, `apply`, `serve`, and questions over its control socket."""
 
+import base64
 import http.client
 import json
 import os
@@ -76,6 +77,11 @@ def account(identity, *domains, more=""):
     return f'[[account]]\nid = "{identity}"\nname = "{identity}"\n{more}{lines}{login}'
 
 
+def plain(login):
+    """The command that signs a login in."""
+    return "AUTH PLAIN " + base64.b64encode(f"\0{login}\0{SECRET}".encode()).decode()
+
+
 class House:
     """A directory with configuration and accounts, in which the server is started, stopped and killed."""
 
@@ -106,18 +112,18 @@ class House:
     def apply(self):
         self.run("apply", str(self.root / "accounts.toml"), "--trust-proof")
 
-    def start(self, seconds=30, under=(), largest_file=None):
+    def start(self, seconds=30, under=(), largest_file=None, pass_fds=()):
         """Starts the server and waits for its ready line; the address of the submission door."""
-        self.launch(under, largest_file)
+        self.launch(under, largest_file, pass_fds)
         return self.wait_ready(seconds)
 
-    def launch(self, under=(), largest_file=None):
+    def launch(self, under=(), largest_file=None, pass_fds=()):
         """Starts the server. `under` is a command that it is started by and that keeps its process id, such as
-        `strace -D`; `largest_file` is a size beyond which it can write no file."""
+        `strace -D`; `largest_file` is a size beyond which it can write no file; `pass_fds` stay open in it."""
         command = [*under, self.binary, "serve", "--config", str(self.root / "countersign.toml")]
         with open(self.root / "serve.log", "ab") as log:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, preexec_fn=lambda: prepare(largest_file)
+                command, stdout=subprocess.PIPE, stderr=log, preexec_fn=lambda: prepare(largest_file), pass_fds=pass_fds
             )
 
     def wait_ready(self, seconds=30):

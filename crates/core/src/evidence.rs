@@ -233,6 +233,15 @@ pub enum Why {
 }
 
 impl Why {
+    const ALL: [Self; 5] =
+        [Self::Timeout, Self::Unavailable, Self::Budget, Self::NotConfigured, Self::NotAsked];
+
+    /// The why of a word outside.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|why| why.word() == word)
+    }
+
     /// The word outside.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -259,6 +268,12 @@ pub enum Strength {
 }
 
 impl Strength {
+    /// The strength of a word outside.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Proved, Self::Observed, Self::Claimed].into_iter().find(|strength| strength.word() == word)
+    }
+
     /// The word outside.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -168,11 +168,15 @@ pub enum Verb {
     Apply,
     /// Set the mode of a gate or an account.
     SetMode,
+    /// Erase what was said in entries of the ledger.
+    LedgerErase,
+    /// What was said in entries of the ledger has been kept long enough.
+    LedgerExpire,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::HeldRelease,
         Self::HeldRefuse,
         Self::HeldExpire,
@@ -180,6 +184,8 @@ impl Verb {
         Self::AccountUnblock,
         Self::Apply,
         Self::SetMode,
+        Self::LedgerErase,
+        Self::LedgerExpire,
     ];
 
     /// The name, which is also the Cedar action.
@@ -193,6 +199,8 @@ impl Verb {
             Self::AccountUnblock => "account-unblock",
             Self::Apply => "apply",
             Self::SetMode => "set-mode",
+            Self::LedgerErase => "ledger-erase",
+            Self::LedgerExpire => "ledger-expire",
         }
     }
 }

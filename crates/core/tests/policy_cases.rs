@@ -10,7 +10,7 @@ use countersign_core::dossier::Dossier;
 use countersign_core::evidence::{Evidence, Finding, Kind, Strength, Why};
 use countersign_core::ids::{AccountId, Ref};
 use countersign_core::message::Message;
-use countersign_core::policy::{Decision, HoldAs, How, Rules, Ruling};
+use countersign_core::policy::{Asked, Decision, Facts, HoldAs, How, Rules, Ruling};
 use countersign_core::request::{Actor, Ask, Client, Command, Envelope, Mode, Request, Submission, Verb};
 use countersign_wire::limits::Limits;
 use jiff::Timestamp;
@@ -52,6 +52,12 @@ fn every_case_file_is_ruled_as_it_says() {
             if case.ruling == "hold" {
                 assert_eq!(ruling.how().map(How::word), case.how.as_deref(), "{place}");
             }
+            let replayed =
+                rules.replay(&recorded(&dossier(&cases.good, case), &ruling), HoldAs(How::Custody));
+            let said = (ruling.decision(), ruling.how(), codes(&ruling));
+            let mut again = replayed.codes();
+            again.sort_unstable();
+            assert_eq!((replayed.decision, replayed.how, again), said, "{place}: replayed");
             seen += 1;
         }
     }
@@ -217,6 +223,17 @@ fn evidence(kind: &str, text: &str, at: Timestamp) -> Evidence {
 fn why_of(word: &str) -> Why {
     let all = [Why::Timeout, Why::Unavailable, Why::Budget, Why::NotConfigured, Why::NotAsked];
     all.into_iter().find(|why| why.word() == word).unwrap_or_else(|| panic!("{word} is no why"))
+}
+
+/// The facts as the ledger keeps them beside a ruling.
+fn recorded(dossier: &Dossier, ruling: &Ruling) -> Facts {
+    let asked = serde_json::to_value(Asked::of(dossier.request())).unwrap();
+    let payload = serde_json::json!({
+        "action": ruling.action().name(), "asked": asked, "ruling": ruling.to_json(),
+    });
+    let facts = Facts::recorded(&payload).unwrap();
+    assert_eq!(facts, Facts::of(dossier));
+    facts
 }
 
 fn codes(ruling: &Ruling) -> Vec<&str> {

@@ -46,6 +46,13 @@ impl Clock {
     }
 }
 
+/// How far the machine's clock that is never set has run, as supervisors count.
+#[must_use]
+pub fn monotonic_microseconds() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000)
+}
+
 /// A new ref: 50 random bits.
 ///
 /// # Errors

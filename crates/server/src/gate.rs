@@ -143,7 +143,8 @@ impl Gate {
                 }
                 let hostname = &self.notifier.hostname;
                 let (ledger, transit, directory) = (&self.ledger, &self.transit, &self.directory);
-                let around = Around { ledger, transit, directory, hostname, attempt };
+                let notifier = &self.notifier;
+                let around = Around { ledger, transit, directory, notifier, hostname, attempt };
                 Ok(acts::perform(recorded, request, means, around).await)
             }
             Err(error) => {

@@ -7,7 +7,7 @@ mod programs;
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -156,6 +156,12 @@ impl Postgres {
         url(self.port, database)
     }
 
+    /// Where it keeps everything, until it is gone.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.dir
+    }
+
     /// The port of loopback on which it listens.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -296,6 +302,8 @@ fn url(port: u16, database: &str) -> String {
 
 /// The role that owns everything.
 const OWNER: &str = "postgres";
+/// A role that needs a password over TCP, when a test makes it.
+pub const GUARDED: &str = "guarded";
 /// Nothing of a test has to outlive the machine.
 const FAST: [&str; 2] = ["fsync=off", "full_page_writes=off"];
 const PAUSE: Duration = Duration::from_millis(20);

@@ -48,7 +48,7 @@ if [ "$pid" -gt 0 ]; then
   kill -CONT "$pid" $(cat "/proc/$pid/task/$pid/children")
   kill -QUIT "$pid"
   tries=0
-  while kill -0 "$pid" && [ "$tries" -lt 100 ]; do
+  while grep -q '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$pid/status" && [ "$tries" -lt 100 ]; do
     sleep 0.1
     tries=$((tries + 1))
   done

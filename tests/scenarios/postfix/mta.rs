@@ -14,16 +14,16 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::world::{repository, within};
+use crate::world::repository;
 
 /// A running Postfix. Its `master` was started here and is ended here, by its process id; its children end with it.
-pub(super) struct Postfix {
+pub(crate) struct Postfix {
     master: Child,
     dir: TempDir,
 }
 
 /// Whether it can be started; if not, that has been said.
-pub(super) fn is_here() -> bool {
+pub(crate) fn is_here() -> bool {
     if !geteuid().is_root() {
         return skipped("Postfix starts as root only");
     }
@@ -31,7 +31,7 @@ pub(super) fn is_here() -> bool {
 }
 
 /// A program that is missing is skipped aloud, and a failure in CI, which installs it.
-pub(super) fn missing(what: &str) -> bool {
+pub(crate) fn missing(what: &str) -> bool {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{what}, and this is CI");
     skipped(what)
 }
@@ -43,38 +43,49 @@ fn skipped(why: &str) -> bool {
 }
 
 /// A port that was free a moment ago.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 impl Postfix {
-    /// Starts it and waits for its greeting.
+    /// Starts it as the page says and waits for its greeting.
     pub(super) async fn start(port: u16, sink: SocketAddr) -> Self {
+        Self::start_with(port, sink, "").await
+    }
+
+    /// As `start`, with more settings of its listener; the last one of a name counts.
+    pub(super) async fn start_with(port: u16, sink: SocketAddr, more: &str) -> Self {
+        let (listener, settings) = page();
+        let listener = listener.replacen("10026", &port.to_string(), 1) + more;
+        Self::with(&listener, &settings, port, sink).await
+    }
+
+    /// Starts it with a listener for `master.cf` and settings for `main.cf`, and waits for its greeting.
+    pub(crate) async fn with(listener: &str, settings: &str, port: u16, sink: SocketAddr) -> Self {
         let dir = TempDir::new().unwrap();
         lay_out(dir.path());
-        let (listener, settings) = page();
         let root = dir.path().display().to_string();
         let main = MAIN.replace("ROOT", &root).replace("SINK", &sink.port().to_string());
-        write_as_of_old(&dir.path().join("etc/main.cf"), &(main + &settings));
-        let master = listener.replacen("10026", &port.to_string(), 1) + SERVICES;
-        write_as_of_old(&dir.path().join("etc/master.cf"), &master);
+        write_as_of_old(&dir.path().join("etc/main.cf"), &(main + settings));
+        write_as_of_old(&dir.path().join("etc/master.cf"), &(listener.to_owned() + SERVICES));
         let mut command = Command::new(daemons().unwrap().join("master"));
         // Without -d it would leave; the `postfix` command would touch the system's own Postfix.
         command.arg("-c").arg(dir.path().join("etc")).arg("-d").stdin(Stdio::null()).stdout(Stdio::null());
         // It ends its children by its process group, so it has to have one.
         command.process_group(0);
         let postfix = Self { master: command.spawn().unwrap(), dir };
-        within(10, "Postfix's greeting", greeting(port)).await;
+        let greeted = tokio::time::timeout(Duration::from_secs(60), greeting(port)).await;
+        assert!(greeted.is_ok(), "Postfix does not greet:\n{}", postfix.log());
         postfix
     }
 
     /// What it wrote into its log.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("maillog")).unwrap_or_default()
     }
 
     /// Ends it and waits until it has ended.
-    pub(super) async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.terminate();
         self.master.wait().await.unwrap();
     }

@@ -8,6 +8,7 @@ mod leaf;
 mod note;
 pub mod proof;
 pub mod tile;
+mod tlog_proof;
 mod tree;
 pub mod witness;
 
@@ -15,4 +16,5 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use key::{Algorithm, KeyError, KeyName, Signer, VerifierKey};
 pub use leaf::{Kind, Leaf, LeafError};
 pub use note::{Note, NoteError, NoteSignature, Signed};
+pub use tlog_proof::{TlogProof, TlogProofError};
 pub use tree::{Frontier, Hash, leaf_hash, node_hash, root};

@@ -1,26 +1,24 @@
-//! A dossier in Cedar's words: principal, action, resource and context.
+//! What policies see in Cedar's words: principal, action, resource and context.
 //! The judge builds one for every evaluation.
 
 use std::str::FromStr;
 
 use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
 
-use crate::dossier::Dossier;
-use crate::evidence::{Finding, Kind, Strength};
-use crate::request::{Ask, Verb};
+use super::facts::{Plain, Sight};
+use crate::evidence::{Finding, Kind};
+use crate::request::{Action, Verb};
 
-/// The Cedar request for a dossier, checked against the schema.
-pub(super) fn request(dossier: &Dossier, schema: &Schema) -> Result<Request, String> {
-    let asked = dossier.request();
-    let (principal, resource) = match &asked.ask {
-        Ask::Send(_) => (uid("Account", asked.account.as_str())?, uid("Message", asked.reference.as_str())?),
-        Ask::Command(command) => {
-            (uid("Actor", &command.actor.to_string())?, uid(resource_type(command.verb), &command.object)?)
-        }
+/// The Cedar request for what is seen, checked against the schema.
+pub(super) fn request(sight: &impl Sight, schema: &Schema) -> Result<Request, String> {
+    let (principal, resource) = match sight.action() {
+        Action::Send => ("Account", "Message"),
+        Action::Command(verb) => ("Actor", resource_type(verb)),
     };
-    let action = uid("Action", asked.action().name())?;
+    let (principal, resource) = (uid(principal, &sight.principal())?, uid(resource, &sight.resource())?);
+    let action = uid("Action", sight.action().name())?;
     let pairs =
-        Kind::ALL.into_iter().map(|kind| (kind.attribute(), finding(dossier, kind))).chain(about(dossier));
+        Kind::ALL.into_iter().map(|kind| (kind.attribute(), finding(sight, kind))).chain(about(sight));
     let context = Context::from_pairs(pairs).map_err(|e| e.to_string())?;
     Request::new(principal, action, resource, context, Some(schema)).map_err(|e| e.to_string())
 }
@@ -29,26 +27,24 @@ fn resource_type(verb: Verb) -> &'static str {
     match verb {
         Verb::HeldRelease | Verb::HeldRefuse | Verb::HeldExpire => "Held",
         Verb::AccountBlock | Verb::AccountUnblock => "Account",
-        Verb::Apply | Verb::SetMode => "Platform",
+        Verb::Apply | Verb::SetMode | Verb::LedgerErase | Verb::LedgerExpire => "Platform",
     }
 }
 
 /// Every kind is there: what nobody looked at is `unknown`, so that no policy meets a missing attribute.
-fn finding(dossier: &Dossier, kind: Kind) -> RestrictedExpression {
-    record(words(dossier, kind))
+fn finding(sight: &impl Sight, kind: Kind) -> RestrictedExpression {
+    record(words(sight, kind))
 }
 
 /// All that policies see of a finding.
-pub(super) fn words(dossier: &Dossier, kind: Kind) -> [(&'static str, &str); 4] {
-    let finding = dossier.finding(kind);
-    let evidence = dossier.evidence(kind);
+pub(super) fn words(sight: &impl Sight, kind: Kind) -> [(&'static str, &str); 4] {
+    let finding = sight.finding(kind);
     let why = match finding {
         Finding::Unknown(why) => why.word(),
         Finding::Pass | Finding::Fail | Finding::Warn => "",
     };
-    let strength = evidence.map_or(Strength::Claimed, |e| e.strength);
-    let detail = evidence.map(|e| e.text("detail")).unwrap_or_default();
-    [("finding", finding.word()), ("why", why), ("detail", detail), ("strength", strength.word())]
+    let (detail, strength) = (sight.detail(kind), sight.strength(kind).word());
+    [("finding", finding.word()), ("why", why), ("detail", detail), ("strength", strength)]
 }
 
 fn record<const N: usize>(pairs: [(&str, &str); N]) -> RestrictedExpression {
@@ -58,42 +54,14 @@ fn record<const N: usize>(pairs: [(&str, &str); N]) -> RestrictedExpression {
         .unwrap_or_else(|_| RestrictedExpression::new_string("duplicate key".to_owned()))
 }
 
-fn about(dossier: &Dossier) -> impl Iterator<Item = (String, RestrictedExpression)> {
-    facts(dossier).into_iter().map(|(name, fact)| {
-        let value = match fact {
-            Fact::Text(value) => text(value),
-            Fact::Number(number) => RestrictedExpression::new_long(number),
+fn about(sight: &impl Sight) -> impl Iterator<Item = (String, RestrictedExpression)> {
+    sight.plain().into_iter().map(|(name, value)| {
+        let value = match value {
+            Plain::Text(value) => text(value),
+            Plain::Number(number) => RestrictedExpression::new_long(number),
         };
         (name.to_owned(), value)
     })
-}
-
-/// A plain value that policies see.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Fact<'a> {
-    Text(&'a str),
-    Number(i64),
-}
-
-/// All that policies see beside the findings.
-pub(super) fn facts(dossier: &Dossier) -> [(&'static str, Fact<'_>); 5] {
-    let request = dossier.request();
-    let actor = match &request.ask {
-        Ask::Send(_) => "credential",
-        Ask::Command(command) => command.actor.class(),
-    };
-    let message = request.submission();
-    let author = message.and_then(|s| s.message.from().ok()).map(|m| m.address.domain().as_str());
-    let recipients = message.map_or(0, |s| s.envelope.recipients.len());
-    let bytes = message.map_or(0, |s| s.message.bytes().len());
-    let number = |n: usize| Fact::Number(i64::try_from(n).unwrap_or(i64::MAX));
-    [
-        ("account", Fact::Text(request.account.as_str())),
-        ("actor", Fact::Text(actor)),
-        ("author_domain", Fact::Text(author.unwrap_or_default())),
-        ("recipients", number(recipients)),
-        ("bytes", number(bytes)),
-    ]
 }
 
 fn text(value: &str) -> RestrictedExpression {

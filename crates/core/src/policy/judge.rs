@@ -6,12 +6,14 @@ use std::sync::Arc;
 use cedar_policy::{Authorizer, Decision as CedarDecision, Entities, Policy};
 
 use super::context;
+use super::facts::{Facts, Sight};
+use super::replay::Replay;
 use super::rules::{Rules, Slice};
 use super::ruling::{Cause, Decision, How, Missing, Ruling, Verdict};
 use crate::dossier::Dossier;
 use crate::evidence::{Finding, Kind};
 use crate::reason::{self, Reason, Words, fill};
-use crate::request::{Ask, Request};
+use crate::request::{Action, Request};
 
 /// What a hold without a word of its own is: `[send] hold`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +35,7 @@ impl Rules {
                 let mut voices = voices.to_vec();
                 if let Some(error) = error {
                     words.insert("policy_error", error.clone());
-                    voices.push(Voice::new("policy-error", "judge", Effect::HoldAsSet));
+                    voices.push(Voice::error());
                 }
                 weigh(voices, hold, dossier, &words)
             }
@@ -47,21 +49,32 @@ impl Rules {
         self.said(dossier).voices.iter().any(|voice| voice.effect == Effect::Refuse)
     }
 
+    /// Rules on facts without making a ruling: nothing can be done with what it gives. On the facts that were
+    /// recorded with a ruling, the policies of that ruling say what they said then.
+    #[must_use]
+    pub fn replay(&self, facts: &Facts, hold: HoldAs) -> Replay {
+        let said = self.said(facts);
+        let error = said.error.as_ref().map(|_| Voice::error());
+        let (decision, how, sorted) = settle(said.voices.iter().cloned().chain(error).collect(), hold);
+        let reasons = sorted.into_iter().map(|voice| (reason::known(&voice.code).code, voice.policy));
+        Replay { decision, how, reasons: reasons.collect() }
+    }
+
     /// What the policies say, asked once for all dossiers that are the same to them.
-    fn said(&self, dossier: &Dossier) -> Arc<Said> {
-        match self.slice(dossier.request().action()) {
+    fn said(&self, sight: &impl Sight) -> Arc<Said> {
+        match self.slice(sight.action()) {
             // An error may be of this moment (Cedar stops where the stack ends): it is not remembered.
             Some(slice) => slice.memory.of(
-                slice.looks.seen(dossier),
-                || self.ask(slice, dossier),
+                slice.looks.seen(sight),
+                || self.ask(slice, sight),
                 |said| said.error.is_none(),
             ),
             None => Arc::new(Said::nothing("no policies for this action".to_owned())),
         }
     }
 
-    fn ask(&self, slice: &Slice, dossier: &Dossier) -> Said {
-        let request = match context::request(dossier, &self.schema) {
+    fn ask(&self, slice: &Slice, sight: &impl Sight) -> Said {
+        let request = match context::request(sight, &self.schema) {
             Ok(request) => request,
             Err(error) => return Said::nothing(error),
         };
@@ -74,9 +87,9 @@ impl Rules {
         let mut voices: Vec<Voice> =
             forbids.diagnostics().reason().filter_map(|id| slice.forbids.policy(id)).map(Voice::of).collect();
         if permits.decision() != CedarDecision::Allow {
-            let effect = match dossier.request().ask {
-                Ask::Send(_) => Effect::HoldAsSet,
-                Ask::Command(_) => Effect::Refuse,
+            let effect = match sight.action() {
+                Action::Send => Effect::HoldAsSet,
+                Action::Command(_) => Effect::Refuse,
             };
             let code = if effect == Effect::Refuse { "not-permitted" } else { "no-permit" };
             voices.push(Voice::new(code, "judge", effect));
@@ -138,6 +151,11 @@ impl Voice {
         Self { code: code.to_owned(), policy: policy.to_owned(), effect }
     }
 
+    /// A policy could not be evaluated.
+    fn error() -> Self {
+        Self::new("policy-error", "judge", Effect::HoldAsSet)
+    }
+
     fn of(policy: &Policy) -> Self {
         let effect = match (policy.annotation("effect"), policy.annotation("how")) {
             (Some("refuse"), _) => Effect::Refuse,
@@ -161,7 +179,8 @@ impl Voice {
     }
 }
 
-fn weigh(voices: Vec<Voice>, hold: HoldAs, dossier: &Dossier, words: &Words) -> Verdict {
+/// The worst that was said, and who said what, worst first.
+fn settle(voices: Vec<Voice>, hold: HoldAs) -> (Decision, Option<How>, Vec<Voice>) {
     let rank = |voice: &Voice| match voice.decision(hold) {
         (decision, Some(How::Defer)) => (decision, 1),
         (decision, _) => (decision, 0),
@@ -173,6 +192,11 @@ fn weigh(voices: Vec<Voice>, hold: HoldAs, dossier: &Dossier, words: &Words) -> 
     if sorted.iter().any(|v| v.code != "no-permit" && v.effect != Effect::Mark) {
         sorted.retain(|v| v.code != "no-permit");
     }
+    (decision, how, sorted)
+}
+
+fn weigh(voices: Vec<Voice>, hold: HoldAs, dossier: &Dossier, words: &Words) -> Verdict {
+    let (decision, how, sorted) = settle(voices, hold);
     let marks =
         sorted.iter().filter(|v| v.effect == Effect::Mark).map(|v| reason::known(&v.code).code).collect();
     let reasons: Vec<Cause> = sorted

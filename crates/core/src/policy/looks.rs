@@ -1,11 +1,11 @@
-//! Looks: which attributes of the context the policies of an action name, and what these see of a dossier.
+//! Looks: which attributes of the context the policies of an action name, and what these see.
 //! `rules` reads it off the policies; `judge` remembers by it what they said.
 
 use cedar_policy::{Policy, PrincipalConstraint, ResourceConstraint};
 use serde_json::Value;
 
-use super::context::{self, Fact};
-use crate::dossier::Dossier;
+use super::context;
+use super::facts::{Plain, Sight};
 use crate::evidence::Kind;
 
 /// What some policies look at. What a policy says is a function of that alone: Cedar has no clock, and we give it
@@ -26,9 +26,9 @@ impl Looks {
         Self { attributes }
     }
 
-    /// What the policies see of a dossier, and nothing else: dossiers of which they see the same are the same to
-    /// them. `None` when they look at everything.
-    pub(super) fn seen(&self, dossier: &Dossier) -> Option<Vec<u8>> {
+    /// What the policies see, and nothing else: dossiers of which they see the same are the same to them. `None`
+    /// when they look at everything.
+    pub(super) fn seen(&self, sight: &impl Sight) -> Option<Vec<u8>> {
         let attributes = self.attributes.as_ref()?;
         let looked_at = |name: &str| attributes.iter().any(|attribute| attribute == name);
         let mut seen = Vec::with_capacity(512);
@@ -38,12 +38,12 @@ impl Looks {
             seen.extend(octets);
         };
         for kind in Kind::ALL.into_iter().filter(|kind| looked_at(&kind.attribute())) {
-            context::words(dossier, kind).into_iter().for_each(|(_, word)| put(word.as_bytes()));
+            context::words(sight, kind).into_iter().for_each(|(_, word)| put(word.as_bytes()));
         }
-        for (_, fact) in context::facts(dossier).into_iter().filter(|(name, _)| looked_at(name)) {
-            match fact {
-                Fact::Text(text) => put(text.as_bytes()),
-                Fact::Number(number) => put(&number.to_be_bytes()),
+        for (_, value) in sight.plain().into_iter().filter(|(name, _)| looked_at(name)) {
+            match value {
+                Plain::Text(text) => put(text.as_bytes()),
+                Plain::Number(number) => put(&number.to_be_bytes()),
             }
         }
         Some(seen)

@@ -78,6 +78,14 @@ impl Rules {
         &self.digest
     }
 
+    /// Every policy by its name, `file/id`, with its meaning as JSON: comments and blanks make no difference.
+    #[must_use]
+    pub fn policies(&self) -> BTreeMap<String, String> {
+        let sets = self.slices.values().flat_map(|slice| [&slice.permits, &slice.forbids]);
+        let meaning = |policy: &Policy| policy.to_json().map(|json| json.to_string()).unwrap_or_default();
+        sets.flat_map(PolicySet::policies).map(|policy| (policy.id().to_string(), meaning(policy))).collect()
+    }
+
     pub(super) fn slice(&self, action: Action) -> Option<&Slice> {
         self.slices.get(&action)
     }

@@ -15,7 +15,7 @@ pub mod sidecar;
 mod target;
 
 pub use account::{Account, Credential, OwnedDomain, within};
-pub use directory::{Directory, DirectoryError};
+pub use directory::{Directory, DirectoryError, NamedUpstream};
 pub use key::{ApiKey, Holder, Kept, Secrets, tag_of};
 pub use passes::Passes;
 pub use rows::{block, passed_spf, plan_apply, set_account_mode, set_gate_mode, taken_login, unblock};

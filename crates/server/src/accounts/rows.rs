@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::account::{Account, Credential, OwnedDomain};
+use super::directory::NamedUpstream;
 use super::file::{AccountSpec, AccountsFile, CredentialKind, Scope};
 use super::key::{Kept, Secrets};
 use super::key_rows;
@@ -85,6 +86,32 @@ pub(super) async fn owner(store: &Store, login: &str) -> Result<Option<AccountId
     let owner = "SELECT account_id FROM account_credentials WHERE login = $1";
     let Some(row) = store.row(owner, vec![Value::text(login)]).await? else { return Ok(None) };
     AccountId::parse(&row.get::<String>("account_id")?).map(Some).map_err(|error| damaged(&error))
+}
+
+/// Who has proved a domain: it itself, else the nearest one above it whose proof reaches down.
+pub(super) async fn proved_by(store: &Store, domain: &Domain) -> Result<Vec<AccountId>, StoreError> {
+    let mut looked_at = Some(domain.clone());
+    while let Some(name) = looked_at {
+        let depth = Value::int(i64::from(name != *domain));
+        let rows = store.rows(PROVED, vec![Value::text(name.as_str()), depth]).await?;
+        if !rows.is_empty() {
+            let id = |row: &Row| {
+                AccountId::parse(&row.get::<String>("account_id")?).map_err(|error| damaged(&error))
+            };
+            return rows.iter().map(id).collect();
+        }
+        looked_at = name.parent();
+    }
+    Ok(vec![])
+}
+
+/// The upstreams that accounts name.
+pub(super) async fn upstreams(store: &Store) -> Result<Vec<NamedUpstream>, StoreError> {
+    let named = |row: &Row| {
+        let (name, account) = (row.get("name")?, row.get("account_id")?);
+        Ok(NamedUpstream { name, account, accounts: row.get("accounts")? })
+    };
+    store.rows(UPSTREAMS, vec![]).await?.iter().map(named).collect()
 }
 
 /// All ids, in order.
@@ -375,6 +402,10 @@ const BLOCKS: &str = "SELECT scope, subject, reason, at_us FROM blocks WHERE acc
      ORDER BY scope, subject";
 const CREDENTIAL: &str = "SELECT login, account_id, hash, networks, expires_at, daily_cap FROM account_credentials \
      WHERE login = $1 AND kind = 'smtp'";
+const PROVED: &str = "SELECT account_id FROM account_domains \
+     WHERE domain = $1 AND proved_at IS NOT NULL AND ($2 = 0 OR subdomains <> 0) ORDER BY account_id LIMIT 2";
+const UPSTREAMS: &str = "SELECT upstream AS name, MIN(account_id) AS account_id, COUNT(*) AS accounts \
+     FROM accounts WHERE upstream IS NOT NULL GROUP BY upstream ORDER BY upstream";
 const NAMES: &str = "SELECT domain AS name FROM account_domains WHERE account_id = $1";
 const DELETE_DOMAIN: &str = "DELETE FROM account_domains WHERE account_id = $1 AND domain = $2";
 const LOGINS: &str = "SELECT login AS name FROM account_credentials WHERE account_id = $1";

@@ -18,7 +18,7 @@ pub use notify::Notifier;
 pub use reply::{Ending, Outcome, Reply, accepted_before};
 
 use countersign_core::address::Domain;
-use countersign_core::policy::{Decision, How, Ruling};
+use countersign_core::policy::{Asked, Decision, How, Ruling};
 use countersign_core::request::{Action, Ask, Request, Verb};
 use serde_json::{Value, json};
 
@@ -32,6 +32,7 @@ pub struct Around<'a> {
     pub ledger: &'a Ledger,
     pub transit: &'a Transit,
     pub directory: &'a Directory,
+    pub notifier: &'a Notifier,
     /// Our name.
     pub hostname: &'a Domain,
     /// Whether the message was tried before.
@@ -67,7 +68,8 @@ pub async fn plan(
     }
 }
 
-/// What the ledger keeps beside the ruling: who asked, the envelope, recipients that were refused.
+/// What the ledger keeps beside the ruling: who asked, the envelope, recipients that were refused, and what
+/// policies saw beside the evidence, for a replay.
 #[must_use]
 pub fn particulars(request: &Request, means: &Means, attempt: &Attempt) -> Value {
     let envelope = request.submission().map(|submission| &submission.envelope);
@@ -85,6 +87,7 @@ pub fn particulars(request: &Request, means: &Means, attempt: &Attempt) -> Value
         "client": client,
         "envelope": envelope,
         "message_id": message_id,
+        "asked": Asked::of(request),
         "recipients": means.refused(),
         "command": command,
         "retry_of": attempt.earlier(),

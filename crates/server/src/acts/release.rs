@@ -1,6 +1,8 @@
 //! Release: the message goes on, with our trace on top and not an octet of it changed.
 //! No permit, no release; the permit is about exactly these octets and these recipients.
 
+pub(super) mod held;
+
 use std::borrow::Cow;
 
 use countersign_core::address::Domain;
@@ -60,7 +62,7 @@ pub(super) async fn perform(
         return over(failed(&ruling, &no_transaction()), around);
     };
     let trace = trace(&ruling, around.attempt.earlier());
-    match pass_on(permit, &trace, submission, around, outgoing).await {
+    match pass_on(&permit, &trace, submission, around, outgoing).await {
         Ok(reply) => over(heard(&ruling, reply), around),
         Err(error) => over(failed(&ruling, &error), around),
     }
@@ -87,8 +89,8 @@ fn no_transaction() -> UpstreamError {
 }
 
 /// Sends the octets: trace header, then the message as judged.
-pub(super) async fn pass_on(
-    permit: Permit<Release>,
+async fn pass_on(
+    permit: &Permit<Release>,
     trace: &str,
     submission: &Submission,
     around: &Around<'_>,
@@ -134,7 +136,7 @@ fn retry_of(earlier: Option<Ref>) -> String {
 }
 
 /// The trace of mail that was held: the ref that its sender heard, and the command that released it.
-pub(super) fn trace_of_held(held: &Held, command: &Ruling) -> String {
+fn trace_of_held(held: &Held, command: &Ruling) -> String {
     format!(
         "Countersign-Trace: v=1; ref={}; gate={}; decision=hold; mode=enforce; released-by={}{}\r\n",
         held.reference,

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -15,6 +15,8 @@ use tokio_rustls::TlsAcceptor;
 use super::descriptors;
 use super::house::{BootError, House};
 use super::presence;
+use super::sockets::Sockets;
+use crate::accounts::NamedUpstream;
 use crate::config::{AccountFrom, Config, Listener, ListenerKind, ListenerTls, TlsFiles};
 use crate::doors::api::{Api, ApiSettings};
 use crate::doors::clock;
@@ -28,6 +30,8 @@ use crate::net::tls;
 /// The ready line of the interface contract.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ready {
+    /// The version of this line.
+    pub v: u8,
     pub ready: bool,
     pub pid: u32,
     pub listeners: BTreeMap<String, SocketAddr>,
@@ -42,6 +46,7 @@ pub struct Running {
     pub house: Arc<House>,
     capacity: Capacity,
     current: Current,
+    sockets: Sockets,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -54,32 +59,35 @@ struct Current {
 }
 
 impl Running {
-    /// Opens every door of a house. All are bound before any is served.
+    /// Opens every door of a house, on the sockets that were handed over where there are any. All are bound
+    /// before any is served.
     ///
     /// # Errors
     /// When an address cannot be bound; it is named.
-    pub async fn open(house: House) -> Result<Self, BootError> {
+    pub async fn open(house: House, mut sockets: Sockets) -> Result<Self, BootError> {
         let house = Arc::new(house);
         let handle = recorder();
-        let capacity = Capacity::new(capacity(&house.config));
+        let capacity = Capacity::new(capacity(&house.config), house.shared.clone());
         let (stop, stopped) = watch::channel(false);
         warn_of_ghosts(&house).await;
+        warn_of_dead_ends(&house).await;
         let mut listeners = BTreeMap::new();
         let mut bound = Vec::new();
         for (number, settings) in house.config.send.listeners.iter().enumerate() {
             let name = format!("send.{number}");
-            let listener = bind(&name, settings.listen).await?;
+            let listener = sockets.tcp(&name, settings.listen).await?;
             listeners.insert(name.clone(), local(&listener, &name)?);
             bound.push(listener);
         }
         let smtp = smtp_doors(&house, &capacity)?.into_iter().map(watch::Sender::new).collect();
         let api = watch::Sender::new(Arc::new(api(&house, &capacity)?));
         let current = Current { smtp, api, clockwork: watch::Sender::new(house.clockwork()) };
-        let programs = bind("api", house.config.api.listen).await?;
+        let programs = sockets.tcp("api", house.config.api.listen).await?;
         listeners.insert("api".to_owned(), local(&programs, "api")?);
-        let plain = bind("metrics", house.config.metrics).await?;
+        let plain = sockets.tcp("metrics", house.config.metrics).await?;
         listeners.insert("metrics".to_owned(), local(&plain, "metrics")?);
-        let socket = bind_control(&house)?;
+        let socket = sockets.unix("control", &house.data.dir.join("control.sock"))?;
+        sockets.settle();
 
         metrics::gauge!("countersign_sessions").set(0.0);
         let mut tasks = JoinSet::new();
@@ -87,6 +95,7 @@ impl Running {
             tasks.spawn(Door::serve(door.subscribe(), listener, stopped.clone()));
         }
         let ledger = house.gate.ledger.clone();
+        tasks.spawn(house.checkpoints.clone().serve(ledger.sizes(), stopped.clone()));
         let clockwork = current.clockwork.subscribe();
         let health = Health { store: house.data.store.clone(), ledger, clockwork, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
@@ -95,8 +104,8 @@ impl Running {
         tasks.spawn(clock::serve(current.clockwork.subscribe(), stopped.clone()));
         tasks.spawn(presence::watch_changes(Arc::clone(&house), stopped.clone()));
         tasks.spawn(presence::be_present(Arc::clone(&house), stopped));
-        let ready = Ready { ready: true, pid: std::process::id(), listeners, console_url: None };
-        Ok(Self { ready, house, capacity, current, stop, tasks })
+        let ready = Ready { v: 1, ready: true, pid: std::process::id(), listeners, console_url: None };
+        Ok(Self { ready, house, capacity, current, sockets, stop, tasks })
     }
 
     /// Takes another configuration: all of it or nothing. Transactions that have begun end by the old one.
@@ -122,12 +131,31 @@ impl Running {
 
     /// Closes the doors: no new connection, sessions end at their next boundary.
     pub async fn close(mut self) {
+        // Nobody hears on a copy: whoever comes now is turned away at once.
+        drop(std::mem::take(&mut self.sockets));
+        self.drain().await;
+        let _gone = std::fs::remove_file(self.house.data.dir.join("control.sock"));
+    }
+
+    /// Closes everything but the listening sockets, where newcomers wait for who opens the doors next.
+    pub async fn hand_over(mut self) -> Sockets {
+        self.drain().await;
+        self.sockets.again()
+    }
+
+    async fn drain(&mut self) {
         // Nobody listens any more if every door has ended by itself.
         let _ended = self.stop.send(true);
-        while self.tasks.join_next().await.is_some() {}
-        let _gone = std::fs::remove_file(self.house.data.dir.join("control.sock"));
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, ended).await.is_err() {
+            tracing::warn!("some doors did not end within {} s and are cut", DRAIN.as_secs());
+            self.tasks.shutdown().await;
+        }
         self.house.gate.settled().await;
         self.house.gate.ledger.close().await;
+        if let Err(error) = self.house.checkpoints.sign().await {
+            tracing::warn!(%error, "the last leaves have no checkpoint yet");
+        }
         self.house.data.store.close().await;
     }
 }
@@ -208,6 +236,24 @@ async fn warn_of_ghosts(house: &House) {
     }
 }
 
+/// Accounts that name an upstream which the configuration does not have: their mail hears 451.
+async fn warn_of_dead_ends(house: &House) {
+    let named = match house.directory.upstreams().await {
+        Ok(named) => named,
+        Err(error) => return tracing::error!(%error, "the upstreams of accounts cannot be read"),
+    };
+    for NamedUpstream { name, account, accounts } in named {
+        if !house.exits.0.iter().any(|exit| exit.name == name) {
+            tracing::warn!(
+                upstream = name,
+                "account.id" = account,
+                accounts,
+                "accounts name an upstream that the configuration does not have: their mail cannot be taken"
+            );
+        }
+    }
+}
+
 fn capacity(config: &Config) -> CapacitySettings {
     let limits = &config.limits;
     let failures = &limits.auth_failures;
@@ -250,29 +296,9 @@ fn secured(house: &House, own: Option<&TlsFiles>) -> Result<TlsAcceptor, BootErr
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener, BootError> {
-    let failed = |cause| BootError::Bind { what: what.to_owned(), address: address.to_string(), cause };
-    TcpListener::bind(address).await.map_err(failed)
-}
-
-fn local(listener: &TcpListener, what: &str) -> Result<SocketAddr, BootError> {
+fn local(listener: &tokio::net::TcpListener, what: &str) -> Result<SocketAddr, BootError> {
     let failed = |cause| BootError::Bind { what: what.to_owned(), address: String::new(), cause };
     listener.local_addr().map_err(failed)
-}
-
-/// The control socket, mode 0600. A dead one is replaced: the lock says that no other server lives.
-fn bind_control(house: &House) -> Result<UnixListener, BootError> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let path = house.data.dir.join("control.sock");
-    let failed =
-        |cause| BootError::Bind { what: "control".to_owned(), address: path.display().to_string(), cause };
-    if path.exists() {
-        std::fs::remove_file(&path).map_err(failed)?;
-    }
-    let listener = UnixListener::bind(&path).map_err(failed)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(listener)
 }
 
 /// The recorder of this process; a second server in one process (tests) shares it.
@@ -289,3 +315,6 @@ fn recorder() -> PrometheusHandle {
     };
     RECORDER.get_or_init(install).clone()
 }
+
+/// Longer than any door gives its sessions.
+const DRAIN: Duration = Duration::from_secs(60);

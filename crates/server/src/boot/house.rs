@@ -14,9 +14,9 @@ use crate::accounts::Directory;
 use crate::accounts::secret::Verifier;
 use crate::acts::{Notifier, Sealer};
 use crate::clock::Clock;
-use crate::config::{self, Config, ConfigError, Resolvers, Scheme as UrlScheme, read_auth_file};
+use crate::config::{self, Config, ConfigError, Resolvers, Scheme as UrlScheme, SharedUrl, read_auth_file};
 use crate::custody;
-use crate::doors::clock::{Clockwork, Post};
+use crate::doors::clock::{Clockwork, Days, Post};
 use crate::doors::control::Control;
 use crate::doors::{Exit, Exits};
 use crate::gate::{Gate, Judge};
@@ -28,7 +28,8 @@ use crate::probes::domain::DomainExists;
 use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
-use crate::store::{Ledger, Left, Log, StoreError};
+use crate::store::shared::SharedError;
+use crate::store::{Checkpoints, Ledger, Left, Log, Retention, Shared, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -39,11 +40,15 @@ pub struct House {
     /// The log that we write.
     pub log: Log,
     pub gate: Gate,
+    pub checkpoints: Checkpoints,
+    pub days: Days,
     pub directory: Directory,
     pub verifier: Verifier,
     pub exits: Exits,
     pub clock: Clock,
     pub hostname: Domain,
+    /// What this node shares with others.
+    pub shared: Shared,
 }
 
 impl House {
@@ -60,9 +65,15 @@ impl House {
         let data = Data::take(&config, &clock).await?;
         let log = Log::of_node(&data.store, &data.keys, hostname.as_str(), &data.dir, clock.now()).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
+        let days = Days::of(Retention::of(data.store.clone(), &log), config.payload_days);
+        let checkpoints = Checkpoints::of(data.store.clone(), &data.keys, log.clone(), clock.function())?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
-        let directory = Directory::of_store(data.store.clone());
+        let shared = match &config.shared {
+            SharedUrl::Memory => Shared::memory(),
+            SharedUrl::Redis(url) => Shared::redis(url, data.keys.clone())?,
+        };
+        let directory = Directory::of_store(data.store.clone()).shared(shared.clone());
         let judge = counting_judge(&config, &data, &directory)?;
         let left = Left::to(&data.store, log.number(), clock.now());
         custody::reconcile(&data.store, &ledger, left).await?;
@@ -72,7 +83,20 @@ impl House {
         let transit = Transit::load(&data.store, data.keys.clone(), &ledger, left, clock.now()).await?;
         let gate = Gate::new(judge, ledger, sealer, notifier, transit, directory.clone());
         let (data, verifier) = (Arc::new(data), Verifier::default());
-        Ok(Self { config, data, log, gate, directory, verifier, exits, clock, hostname })
+        Ok(Self {
+            config,
+            data,
+            log,
+            gate,
+            checkpoints,
+            days,
+            directory,
+            verifier,
+            exits,
+            clock,
+            hostname,
+            shared,
+        })
     }
 
     /// The same house after another configuration: what rules, the ways out and the settings are new; store,
@@ -89,14 +113,17 @@ impl House {
         let gate = self.gate.with(judge, sealer, notifier);
         Ok(Self {
             exits: exits(&config, &hostname)?,
+            days: self.days.with(config.payload_days),
             config,
             data: Arc::clone(&self.data),
             log: self.log.clone(),
             gate,
+            checkpoints: self.checkpoints.clone(),
             directory: self.directory.clone(),
             verifier: self.verifier.clone(),
             clock: self.clock.clone(),
             hostname,
+            shared: self.shared.clone(),
         })
     }
 
@@ -109,6 +136,9 @@ impl House {
         let hostname =
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         exits(config, &hostname)?;
+        if let SharedUrl::Redis(url) = &config.shared {
+            Shared::rehearse(url)?;
+        }
         let own = config.send.listeners.iter().filter_map(|listener| listener.tls_files.as_ref());
         for files in own.chain(config.api.tls_files.as_ref()).chain(config.tls.as_ref()) {
             tls::server_config(&files.cert_file, &files.key_file)?;
@@ -142,7 +172,7 @@ impl House {
     #[must_use]
     pub fn clockwork(&self) -> Clockwork {
         let name = self.log.origin().to_owned();
-        Clockwork { control: self.control(), post: self.post(), name }
+        Clockwork { control: self.control(), post: self.post(), days: self.days.clone(), name }
     }
 
     /// What sends our own mail.
@@ -229,17 +259,19 @@ pub fn rules(dir: Option<&Path>) -> Result<Rules, BootError> {
 ///
 /// # Errors
 /// When a file that an upstream names cannot be read.
-fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
+pub fn exits(config: &Config, hostname: &Domain) -> Result<Exits, BootError> {
     let exits = config.send.upstreams.iter().map(|upstream| exit(config, upstream, hostname));
     Ok(Exits(exits.collect::<Result<_, _>>()?))
 }
 
 fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Result<Exit, BootError> {
-    // On loopback there is nobody to hide from, and an MTA there has a certificate of its own making.
-    let starttls = !is_loopback(&upstream.url.host);
+    // On loopback there is nobody to hide from, and an MTA there has a certificate of its own making, unless its
+    // issuer is named.
+    let starttls = !is_loopback(&upstream.url.host) || upstream.ca_file.is_some();
     let secured = starttls || upstream.url.scheme == UrlScheme::Smtps;
+    let named = upstream.ca_file.is_some() || upstream.auth_file.is_some();
     let tls = match secured && upstream.tls_verify {
-        true => tls::client_config(None)?,
+        true => tls::client_config(upstream.ca_file.as_deref())?,
         false => tls::unverified_client_config()?,
     };
     let way = way(config, upstream, hostname);
@@ -249,12 +281,15 @@ fn exit(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> Resu
         port: upstream.url.port,
         scheme: match upstream.url.scheme {
             UrlScheme::Smtps => Scheme::Smtps,
-            UrlScheme::Smtp | UrlScheme::Lmtp => Scheme::Smtp,
+            UrlScheme::Smtp => Scheme::Smtp,
+            UrlScheme::Lmtp => Scheme::Lmtp,
         },
         starttls,
+        tls_required: starttls && upstream.tls_verify && named,
         helo: way.helo.clone(),
         tls: Arc::new(tls),
-        auth: upstream.auth_file.as_deref().map(credentials).transpose()?,
+        auth: upstream.auth_file.as_deref().map(|file| credentials(&upstream.name, file)).transpose()?,
+        xclient: upstream.xclient,
         pool: upstream.pool,
         timeouts: UpstreamTimeouts::default(),
         limits: config.limits.wire(),
@@ -273,10 +308,10 @@ pub fn way(config: &Config, upstream: &config::Upstream, hostname: &Domain) -> W
     }
 }
 
-fn credentials(file: &Path) -> Result<Credentials, BootError> {
-    let (user, password) = read_auth_file(file).map_err(|e| BootError::Credentials(e.to_string()))?;
-    Credentials::new(&user, &password)
-        .map_err(|e| BootError::Credentials(format!("`{}`: {e}", file.display())))
+fn credentials(upstream: &str, file: &Path) -> Result<Credentials, BootError> {
+    let failed = |why| BootError::Credentials { upstream: upstream.to_owned(), why };
+    let (user, password) = read_auth_file(file).map_err(|error| failed(error.to_string()))?;
+    Credentials::new(&user, &password).map_err(|error| failed(format!("`{}`: {error}", file.display())))
 }
 
 /// Why the house cannot be built or its doors not be opened.
@@ -289,6 +324,8 @@ pub enum BootError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Shared(#[from] SharedError),
+    #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error("policy directory `{}` cannot be read: {cause}", .dir.display())]
     PolicyDir { dir: std::path::PathBuf, cause: std::io::Error },
@@ -298,8 +335,8 @@ pub enum BootError {
     Tls(#[from] TlsError),
     #[error("`[server] hostname` is no domain name: {0}")]
     Hostname(String),
-    #[error("the credentials of an upstream cannot be read: {0}")]
-    Credentials(String),
+    #[error("the credentials of upstream `{upstream}` cannot be read: {why}")]
+    Credentials { upstream: String, why: String },
     #[error("cannot listen on {what} `{address}`: {cause}")]
     Bind { what: String, address: String, cause: std::io::Error },
 }

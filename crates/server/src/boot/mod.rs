@@ -6,7 +6,13 @@ mod descriptors;
 mod doors;
 mod house;
 mod presence;
+mod program;
+mod sockets;
+mod supervisor;
 
 pub use data::{Data, DataError, hold, is_in_use};
 pub use doors::{Ready, Running};
-pub use house::{BootError, House, judge, resolver, rules, way};
+pub use house::{BootError, House, exits, judge, resolver, rules, way};
+pub use program::{Program, SuccessorError};
+pub use sockets::Sockets;
+pub use supervisor::Supervisor;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use super::House;
@@ -14,11 +15,13 @@ use crate::store::{Left, StoreError, nodes};
 /// Forgets cached accounts when somebody says that something changed, or the store does.
 pub(super) async fn watch_changes(house: Arc<House>, mut stop: watch::Receiver<bool>) {
     let mut known = None;
-    let mut changes = house.data.store.changes();
+    let (mut changes, mut words) = (house.data.store.changes(), house.shared.listen());
     loop {
         tokio::select! {
             _ = stop.changed() => return,
             () = changes.next() => {}
+            // Who was too slow has missed some: that counts as one.
+            Ok(_) | Err(RecvError::Lagged(_)) = words.recv() => house.directory.forget(),
             () = tokio::time::sleep(POLL) => {}
         }
         match house.directory.version().await {
@@ -56,6 +59,7 @@ pub(super) async fn be_present(house: Arc<House>, mut stop: watch::Receiver<bool
 async fn present(house: &House, round: u32) -> Result<(), StoreError> {
     let (store, now) = (&house.data.store, house.clock.now());
     nodes::beat(store, house.log.number(), now).await?;
+    house.shared.count_nodes(nodes::alive(store, now).await?);
     if round.is_multiple_of(ROUNDS) {
         let left = Left::to(store, house.log.number(), now).by_others();
         custody::reconcile(store, &house.gate.ledger, left).await?;

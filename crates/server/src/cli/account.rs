@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::client::{NoAnswer, ask};
 use super::config::load;
-use super::exit::{Code, Failure, data, talk};
+use super::exit::{Code, Failure, data, talk, versioned};
 use crate::accounts::{Directory, PLATFORM};
 use crate::boot::Data;
 use crate::clock::Clock;
@@ -24,39 +24,46 @@ pub(super) enum AccountVerb {
     },
     /// Show an account
     Show {
+        /// The account
         id: String,
-        /// As it is printed anyway
+        /// One JSON line
         #[arg(long)]
         json: bool,
     },
     /// Stop an account, one of its credentials, or a domain: mail is refused until it is unblocked; nothing
     /// is deleted
     Block {
-        /// The account; may be left out with --domain, which is then stopped for all accounts
-        #[arg(required_unless_present = "domain")]
-        id: Option<String>,
-        /// Only mail as this domain and those below it
-        #[arg(long, conflicts_with = "credential")]
-        domain: Option<String>,
-        /// Only this login
-        #[arg(long)]
-        credential: Option<String>,
+        #[command(flatten)]
+        target: Target,
         /// Why; it is recorded
         #[arg(long)]
         reason: String,
+        /// One JSON line
+        #[arg(long)]
+        json: bool,
     },
     /// Let an account, one of its credentials, or a domain act again
     Unblock {
-        /// The account; may be left out with --domain
-        #[arg(required_unless_present = "domain")]
-        id: Option<String>,
-        /// The domain that was blocked
-        #[arg(long, conflicts_with = "credential")]
-        domain: Option<String>,
-        /// The login that was blocked
+        #[command(flatten)]
+        target: Target,
+        /// One JSON line
         #[arg(long)]
-        credential: Option<String>,
+        json: bool,
     },
+}
+
+/// What is blocked, or acts again.
+#[derive(Debug, clap::Args)]
+pub(super) struct Target {
+    /// The account; may be left out with --domain, which then means all accounts
+    #[arg(required_unless_present = "domain")]
+    id: Option<String>,
+    /// Only mail as this domain and those below it
+    #[arg(long, conflicts_with = "credential")]
+    domain: Option<String>,
+    /// Only this login
+    #[arg(long)]
+    credential: Option<String>,
 }
 
 impl AccountVerb {
@@ -72,48 +79,77 @@ impl AccountVerb {
                     Err(NoAnswer::NoServer) => from_store(&config).await?,
                     Err(problem) => return Err(problem.into()),
                 };
-                accounts.iter().for_each(|account| data(&account.to_string()));
+                accounts.into_iter().for_each(|account| data(&versioned(account).to_string()));
             }
-            Self::Show { id, json: _ } => {
+            Self::Show { id, json } => {
                 let account = match ask(&dir, Method::GET, &format!("/v1/accounts/{id}"), None).await {
                     Ok(account) => account,
                     Err(NoAnswer::NoServer) => one_from_store(&config, &id).await?,
                     Err(problem) => return Err(problem.into()),
                 };
-                data(&serde_json::to_string_pretty(&account).map_err(Failure::internal)?);
+                let account = versioned(account);
+                data(&match json {
+                    true => account.to_string(),
+                    false => serde_json::to_string_pretty(&account).map_err(Failure::internal)?,
+                });
             }
-            Self::Block { id, domain, credential, reason } => {
-                let body = json!({ "reason": reason, "domain": domain, "credential": credential });
-                let what = named(id.as_deref(), domain.as_deref(), credential.as_deref());
-                let owed = change(&dir, id.as_deref(), "block", &body).await?;
+            Self::Block { target, reason, json } => {
+                let answer = target.change(&dir, "block", Some(&reason)).await?;
+                let owed = is_owed(&answer);
                 let note = if owed { "; the ledger cannot write now and is owed the entry" } else { "" };
-                talk(&format!("{what} is blocked{note}"));
+                match json {
+                    true => data(&target.line(true, &answer).to_string()),
+                    false => talk(&format!("{target} is blocked{note}")),
+                }
             }
-            Self::Unblock { id, domain, credential } => {
-                let body = json!({ "domain": domain, "credential": credential });
-                change(&dir, id.as_deref(), "unblock", &body).await?;
-                let what = named(id.as_deref(), domain.as_deref(), credential.as_deref());
-                talk(&format!("{what} may act again"));
+            Self::Unblock { target, json } => {
+                let answer = target.change(&dir, "unblock", None).await?;
+                match json {
+                    true => data(&target.line(false, &answer).to_string()),
+                    false => talk(&format!("{target} may act again")),
+                }
             }
         }
         Ok(Code::Ok)
     }
 }
 
-/// Blocks or unblocks; whether the ledger is owed the entry.
-async fn change(dir: &Path, id: Option<&str>, verb: &str, body: &Value) -> Result<bool, Failure> {
-    let id = id.unwrap_or(PLATFORM);
-    let answer = ask(dir, Method::POST, &format!("/v1/accounts/{id}/{verb}"), Some(body)).await?;
-    Ok(answer.get("owed").and_then(Value::as_bool).unwrap_or_default())
+impl Target {
+    async fn change(&self, dir: &Path, verb: &str, reason: Option<&str>) -> Result<Value, Failure> {
+        let mut body = json!({ "domain": self.domain, "credential": self.credential });
+        if let (Some(reason), Some(body)) = (reason, body.as_object_mut()) {
+            body.insert("reason".to_owned(), json!(reason));
+        }
+        let id = self.id.as_deref().unwrap_or(PLATFORM);
+        Ok(ask(dir, Method::POST, &format!("/v1/accounts/{id}/{verb}"), Some(&body)).await?)
+    }
+
+    fn line(&self, blocked: bool, answer: &Value) -> Value {
+        json!({
+            "v": 1, "account": self.id, "domain": self.domain, "credential": self.credential, "blocked": blocked,
+            "owed": is_owed(answer), "ref": answer.pointer("/ruling/ref"),
+        })
+    }
 }
 
-fn named(id: Option<&str>, domain: Option<&str>, credential: Option<&str>) -> String {
-    match (id, domain, credential) {
-        (Some(id), Some(domain), _) => format!("domain `{domain}` of account `{id}`"),
-        (None, Some(domain), _) => format!("domain `{domain}`"),
-        (Some(id), _, Some(login)) => format!("login `{login}` of account `{id}`"),
-        _ => format!("account `{}`", id.unwrap_or_default()),
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self { id: Some(id), domain: Some(domain), .. } => {
+                write!(f, "domain `{domain}` of account `{id}`")
+            }
+            Self { domain: Some(domain), .. } => write!(f, "domain `{domain}`"),
+            Self { id: Some(id), credential: Some(login), .. } => {
+                write!(f, "login `{login}` of account `{id}`")
+            }
+            Self { id, .. } => write!(f, "account `{}`", id.as_deref().unwrap_or_default()),
+        }
     }
+}
+
+/// Whether the ledger could not write, and is owed the entry.
+fn is_owed(answer: &Value) -> bool {
+    answer.get("owed").and_then(Value::as_bool).unwrap_or_default()
 }
 
 async fn from_store(config: &crate::config::Config) -> Result<Vec<Value>, Failure> {

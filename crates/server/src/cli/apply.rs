@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hyper::Method;
+use serde_json::json;
 
 use super::client::{NoAnswer, ask};
 use super::config::load;
@@ -25,6 +26,9 @@ pub(super) struct Apply {
     /// Delete accounts that the file does not name
     #[arg(long)]
     prune: bool,
+    /// One JSON line
+    #[arg(long)]
+    json: bool,
 }
 
 impl Apply {
@@ -56,8 +60,13 @@ impl Apply {
         let dir = loaded.config.server.data_dir.clone();
         match ask(&dir, Method::POST, "/v1/apply", Some(&body)).await {
             Ok(_) => {}
-            Err(NoAnswer::NoServer) => self.apply_alone(loaded.config, request).await?,
+            Err(NoAnswer::NoServer) => Self::apply_alone(loaded.config, request).await?,
             Err(problem) => return Err(problem.into()),
+        }
+        if self.json {
+            let ids: Vec<&str> = file.accounts.iter().map(|account| account.id.as_str()).collect();
+            data(&json!({ "v": 1, "applied": ids }).to_string());
+            return Ok(Code::Ok);
         }
         let count = file.accounts.len();
         talk(&format!("applied {count} account{}", if count == 1 { "" } else { "s" }));
@@ -68,11 +77,7 @@ impl Apply {
     }
 
     /// No server runs: this process is the house for a moment, without doors.
-    async fn apply_alone(
-        &self,
-        config: crate::config::Config,
-        request: control::Apply,
-    ) -> Result<(), Failure> {
+    async fn apply_alone(config: crate::config::Config, request: control::Apply) -> Result<(), Failure> {
         let house = House::build(config, Clock::system()).await?;
         let applied = house.control().apply_here(request).await;
         house.close().await;

@@ -65,7 +65,7 @@ pub(super) async fn ask(
 fn problem(status: StatusCode, value: &Value, octets: &[u8]) -> Failure {
     let code = match status {
         StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Code::Usage,
-        StatusCode::FORBIDDEN | StatusCode::CONFLICT => Code::NotPermitted,
+        StatusCode::FORBIDDEN | StatusCode::CONFLICT | StatusCode::GONE => Code::NotPermitted,
         StatusCode::SERVICE_UNAVAILABLE => Code::Unreachable,
         _ => Code::Internal,
     };

@@ -46,7 +46,7 @@ impl ConfigVerb {
 }
 
 /// The mode that `observe` or `enforce` set, if there is a store that says so.
-async fn mode_in_store(config: &Config) -> Option<Mode> {
+pub(super) async fn mode_in_store(config: &Config) -> Option<Mode> {
     let data = Data::read(config, &Clock::system()).await.ok()?;
     Directory::of_store(data.store).gate_mode(Gate::Send).await.ok()?
 }

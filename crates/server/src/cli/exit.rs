@@ -6,6 +6,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use countersign_core::policy::Decision;
+use serde_json::Value;
 
 use crate::boot::{BootError, DataError};
 use crate::config::ConfigError;
@@ -101,6 +102,14 @@ impl From<DataError> for Failure {
 pub(super) fn data(line: &str) {
     let mut out = std::io::stdout().lock();
     let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// An object with the version of its schema.
+pub(super) fn versioned(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("v".to_owned(), Value::from(1));
+    }
+    object
 }
 
 /// A line of talk on stderr.

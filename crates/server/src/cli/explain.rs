@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::client::{NoAnswer, ask};
 use super::config::load;
-use super::exit::{Code, Failure, data};
+use super::exit::{Code, Failure, data, versioned};
 use crate::boot::Data;
 use crate::clock::Clock;
 use crate::store::{self, Entry};
@@ -45,7 +45,7 @@ impl Explain {
             return Err(Failure::usage(format!("no ruling has the ref `{reference}`")));
         }
         match self.json {
-            true => entries.iter().for_each(|entry| data(&with_ruling(entry).to_string())),
+            true => entries.iter().for_each(|entry| data(&versioned(with_ruling(entry)).to_string())),
             false => entries.iter().for_each(|entry| data(story(entry).trim_end())),
         }
         Ok(Code::Ok)

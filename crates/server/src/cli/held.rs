@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{NoAnswer, ask};
 use super::config::load;
-use super::exit::{Code, Failure, data, talk};
+use super::exit::{Code, Failure, data, talk, versioned};
 use crate::boot::Data;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -29,15 +29,28 @@ pub(super) enum HeldVerb {
     },
     /// Show one held mail
     Show {
+        /// Its ref
         reference: String,
-        /// As it is printed anyway
+        /// One JSON line
         #[arg(long)]
         json: bool,
     },
     /// Send it on; it is judged again for who it is from and whether the account is blocked
-    Release { reference: String },
+    Release {
+        /// Its ref
+        reference: String,
+        /// One JSON line
+        #[arg(long)]
+        json: bool,
+    },
     /// Refuse it; the message is then gone
-    Refuse { reference: String },
+    Refuse {
+        /// Its ref
+        reference: String,
+        /// One JSON line
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl HeldVerb {
@@ -49,29 +62,46 @@ impl HeldVerb {
                 if rows.is_empty() {
                     talk("nothing is held");
                 }
-                rows.iter().for_each(|row| data(&if json { row.to_string() } else { line(row) }));
+                rows.into_iter().for_each(|row| {
+                    data(&if json { versioned(row).to_string() } else { line(&row) });
+                });
             }
-            Self::Show { reference, json: _ } => {
+            Self::Show { reference, json } => {
                 let reference = parse(&reference)?;
                 let all = rows(&config, true).await?;
                 let found = all.iter().find(|row| text(row, "ref") == reference.as_str());
                 let row =
                     found.ok_or_else(|| Failure::usage(format!("no mail is held under `{reference}`")))?;
-                data(&serde_json::to_string_pretty(row).map_err(Failure::internal)?);
+                let row = versioned(row.clone());
+                data(&match json {
+                    true => row.to_string(),
+                    false => serde_json::to_string_pretty(&row).map_err(Failure::internal)?,
+                });
             }
-            Self::Release { reference } => act(&config, &reference, "release", "released").await?,
-            Self::Refuse { reference } => act(&config, &reference, "refuse", "refused").await?,
+            Self::Release { reference, json } => {
+                act(&config, &reference, ("release", "released"), json).await?
+            }
+            Self::Refuse { reference, json } => act(&config, &reference, ("refuse", "refused"), json).await?,
         }
         Ok(Code::Ok)
     }
 }
 
-async fn act(config: &Config, reference: &str, verb: &str, done: &str) -> Result<(), Failure> {
+/// Carries a verb out and says that it is done.
+async fn act(
+    config: &Config,
+    reference: &str,
+    (verb, done): (&str, &str),
+    json: bool,
+) -> Result<(), Failure> {
     let reference = parse(reference)?;
     let path = format!("/v1/held/{reference}/{verb}");
     let answer = ask(&config.server.data_dir, Method::POST, &path, None).await?;
     let by = answer.pointer("/ruling/ref").and_then(Value::as_str).unwrap_or_default();
-    talk(&format!("{done} {reference} (recorded as {by})"));
+    match json {
+        true => data(&json!({ "v": 1, "ref": reference, "state": done, "recorded_as": by }).to_string()),
+        false => talk(&format!("{done} {reference} (recorded as {by})")),
+    }
     Ok(())
 }
 

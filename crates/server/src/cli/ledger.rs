@@ -1,88 +1,67 @@
-//! `ledger verify`: recomputes every hash of the ledger and says which leaf is wrong.
+//! `ledger`: what was recorded, shown, proved, exported, verified, erased.
+//! Reading needs no server; erasing is a command to it.
 
-use std::io::IsTerminal;
+mod erase;
+mod export;
+mod file;
+mod show;
+mod verify;
+
 use std::path::Path;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
 
 use super::config::load;
-use super::exit::{Code, Failure, data};
+use super::exit::{Code, Failure};
 use crate::boot::Data;
 use crate::clock::Clock;
-use crate::store::{self, LogReport, Report, VerifyError};
 
 /// The ledger
 #[derive(Debug, Subcommand)]
 pub(super) enum LedgerVerb {
     /// Recompute every hash; exit 20 names the first leaf that is wrong
-    Verify {
-        /// One JSON line
-        #[arg(long)]
-        json: bool,
-    },
+    Verify(verify::Verify),
+    /// Print the last checkpoint of a log, to be kept elsewhere
+    Head(show::Head),
+    /// The last entries
+    Tail(show::Tail),
+    /// Prove that a ruling is in the ledger
+    Prove(show::Prove),
+    /// Write a log as a file that others can verify
+    Export(export::Export),
+    /// Erase what was said in the entries of a ref or an account; that there were entries stays
+    Erase(erase::Erase),
 }
 
 impl LedgerVerb {
     pub(super) async fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
-        let Self::Verify { json } = self;
-        let config = load(file)?.config;
-        let read = Data::read(&config, &Clock::system()).await?;
-        let bar = progress();
-        let report = store::verify(&read.store, Some(&read.keys), |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        })
-        .await;
-        bar.finish_and_clear();
-        match report {
-            Ok(report) => {
-                data(&if json { as_json(&report).to_string() } else { in_words(&report) });
-                Ok(Code::Ok)
-            }
-            Err(VerifyError::Broken(broken)) => {
-                if json {
-                    data(
-                        &json!({ "verified": false, "leaf": broken.index, "why": broken.to_string() })
-                            .to_string(),
-                    );
-                }
-                Err(Failure::new(Code::LedgerBroken, broken))
-            }
-            Err(error) => Err(Failure::internal(error)),
+        match self {
+            // A file needs no store, and perhaps there is none.
+            Self::Verify(verify) if verify.is_of_file() => verify.file().await,
+            Self::Verify(verify) => verify.run(&open(file).await?).await,
+            Self::Head(head) => head.run(&open(file).await?).await,
+            Self::Tail(tail) => tail.run(&open(file).await?).await,
+            Self::Prove(prove) => prove.run(&open(file).await?).await,
+            Self::Export(export) => export.run(&open(file).await?).await,
+            Self::Erase(erase) => erase.run(&load(file)?.config).await,
         }
     }
 }
 
-fn as_json(report: &Report) -> Value {
-    let log = |log: &LogReport| {
-        json!({ "origin": log.origin, "leaves": log.leaves, "root": hex(&log.root), "heads": log.heads,
-                "checkpoints": log.checkpoints })
-    };
-    let logs: Vec<Value> = report.logs.iter().map(log).collect();
-    json!({ "verified": true, "leaves": report.leaves(), "heads": report.heads(), "logs": logs,
-            "payloads": report.payloads_checked, "erased": report.payloads_erased })
+async fn open(file: Option<&Path>) -> Result<Data, Failure> {
+    Ok(Data::read(&load(file)?.config, &Clock::system()).await?)
 }
 
-fn in_words(report: &Report) -> String {
-    let (leaves, heads) = (report.leaves(), report.heads());
-    let (payloads, erased) = (report.payloads_checked, report.payloads_erased);
-    let mut words =
-        format!("ledger verified: {leaves} leaves, {heads} heads, {payloads} payloads, {erased} erased");
-    for log in &report.logs {
-        words += &format!("\n  {}: {} leaves, root {}", log.origin, log.leaves, hex(&log.root));
-    }
-    words
-}
-
-fn hex(root: &[u8]) -> String {
-    root.iter().map(|octet| format!("{octet:02x}")).collect()
+/// Octets as hexadecimal digits.
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// A bar on stderr, on a terminal only.
-fn progress() -> indicatif::ProgressBar {
+fn progress(message: &'static str) -> indicatif::ProgressBar {
+    use std::io::IsTerminal;
     match std::io::stderr().is_terminal() {
-        true => indicatif::ProgressBar::new(0).with_message("verifying"),
+        true => indicatif::ProgressBar::new(0).with_message(message),
         false => indicatif::ProgressBar::hidden(),
     }
 }

@@ -6,12 +6,19 @@ mod apply;
 mod assume;
 mod check;
 mod client;
+mod completions;
 mod config;
+mod doctor;
 mod exit;
 mod explain;
 mod held;
+mod init;
 mod ledger;
+mod man;
 mod mode;
+mod policy;
+#[cfg(test)]
+mod reference;
 mod serve;
 mod spf;
 mod store;
@@ -39,8 +46,12 @@ struct Cli {
 enum Verb {
     /// Show what it does: made-up customers, real SMTP, on loopback only
     Try(trial::Try),
+    /// Write a first configuration beside a Postfix, and say what that needs
+    Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Look at everything that mail depends on, and say what to do
+    Doctor(doctor::Doctor),
     /// Load accounts from a file
     Apply(apply::Apply),
     /// Judge a message, or check SPF, without a server; nothing is written
@@ -64,9 +75,16 @@ enum Verb {
     /// The store
     #[command(subcommand)]
     Store(store::StoreVerb),
+    /// Policies: validate them, run their cases, compare them
+    #[command(subcommand)]
+    Policy(policy::PolicyVerb),
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    /// Print a script that completes commands in a shell
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for each command
+    Man(man::Man),
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,7 +121,9 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
     let file = cli.config.as_deref();
     match cli.verb {
         Verb::Try(trial) => trial.run().await,
+        Verb::Init(init) => init.run(file).await,
         Verb::Serve(serve) => serve.run(file).await,
+        Verb::Doctor(doctor) => doctor.run(file).await,
         Verb::Apply(apply) => apply.run(file).await,
         Verb::Check(Check::Message(check)) => check.run(file).await,
         Verb::Check(Check::Corpus(check)) => check.run(file).await,
@@ -115,6 +135,9 @@ async fn carry_out(cli: Cli) -> Result<Code, Failure> {
         Verb::Enforce(set) => set.run(file, countersign_core::request::Mode::Enforce).await,
         Verb::Ledger(verb) => verb.run(file).await,
         Verb::Store(verb) => verb.run(file).await,
+        Verb::Policy(verb) => verb.run(file).await,
         Verb::Config(verb) => verb.run(file).await,
+        Verb::Completions(completions) => completions.run(),
+        Verb::Man(man) => man.run(),
     }
 }

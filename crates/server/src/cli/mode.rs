@@ -4,11 +4,11 @@ use std::path::Path;
 
 use countersign_core::request::Mode;
 use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::ask;
 use super::config::load;
-use super::exit::{Code, Failure, talk};
+use super::exit::{Code, Failure, data, talk};
 
 /// Set the mode of a gate or an account
 #[derive(Debug, clap::Args)]
@@ -19,6 +19,9 @@ pub(super) struct SetMode {
     /// One account only
     #[arg(long, value_name = "ID")]
     account: Option<String>,
+    /// One JSON line
+    #[arg(long)]
+    json: bool,
 }
 
 impl SetMode {
@@ -31,9 +34,15 @@ impl SetMode {
             ));
         }
         let body = json!({ "gate": self.gate, "mode": mode, "account": self.account });
-        ask(&loaded.config.server.data_dir, Method::POST, "/v1/modes", Some(&body)).await?;
+        let answer = ask(&loaded.config.server.data_dir, Method::POST, "/v1/modes", Some(&body)).await?;
+        let by = answer.pointer("/ruling/ref").and_then(Value::as_str).unwrap_or_default();
+        if self.json {
+            let line = json!({ "v": 1, "gate": self.gate, "mode": mode, "account": self.account, "ref": by });
+            data(&line.to_string());
+            return Ok(Code::Ok);
+        }
         let whose = self.account.map(|id| format!(" for account `{id}`")).unwrap_or_default();
-        talk(&format!("gate `{}` is in mode {}{whose}", self.gate, mode.name()));
+        talk(&format!("gate `{}` is in mode {}{whose} (recorded as {by})", self.gate, mode.name()));
         Ok(Code::Ok)
     }
 }

@@ -60,6 +60,7 @@ impl CheckSpf {
 
 fn as_json(outcome: &Outcome) -> serde_json::Value {
     json!({
+        "v": 1,
         "result": outcome.result.as_str(),
         "mechanism": outcome.mechanism,
         "lookups": outcome.lookups,

@@ -2,8 +2,9 @@
 //! No server may run on either side; afterwards `[store] url` names the new one.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -56,7 +57,7 @@ impl CopyStore {
         if from == to {
             return Err(CopyError::Itself(name(&from)).into());
         }
-        let _ours = (held(&from)?, held(&to)?);
+        let _ours = held(&[&from, &to])?;
         let source = Store::read_at(&from).await.map_err(CopyError::Store)?;
         let bar = RefCell::new(("", ProgressBar::hidden()));
         let copied = copy(&source, &to, Progress(&|what, done, total| tell(&bar, what, done, total))).await;
@@ -65,7 +66,7 @@ impl CopyStore {
         let copied = copied?;
         let (tables, rows, leaves) = (copied.tables, copied.rows, copied.ledger.leaves());
         data(&match self.json {
-            true => json!({ "rows": rows, "tables": tables, "leaves": leaves }).to_string(),
+            true => json!({ "v": 1, "rows": rows, "tables": tables, "leaves": leaves }).to_string(),
             false => format!(
                 "copied {rows} rows of {tables} tables; the ledger is the same on both and verified: {leaves} leaves"
             ),
@@ -78,14 +79,20 @@ impl CopyStore {
     }
 }
 
-/// Keeps servers away from a file; those of a database are seen by their connections.
-fn held(url: &StoreUrl) -> Result<Option<std::fs::File>, Failure> {
+/// Keeps servers away from files; those of a database are seen by their connections.
+fn held(urls: &[&StoreUrl]) -> Result<Vec<File>, Failure> {
+    let mut dirs: Vec<PathBuf> = urls.iter().filter_map(|url| directory(url)).collect();
+    dirs.sort();
+    dirs.dedup();
+    dirs.iter().map(|dir| Ok(hold(dir)?)).collect()
+}
+
+/// Where a file is, when that is there.
+fn directory(url: &StoreUrl) -> Option<PathBuf> {
     match url {
-        StoreUrl::Sqlite(path) => {
-            let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            Ok(if dir.exists() { Some(hold(dir)?) } else { None })
-        }
-        StoreUrl::Postgres(_) => Ok(None),
+        StoreUrl::Sqlite(path) if path.parent() == Some(Path::new("")) => Path::new(".").canonicalize().ok(),
+        StoreUrl::Sqlite(path) => path.parent()?.canonicalize().ok(),
+        StoreUrl::Postgres(_) => None,
     }
 }
 

@@ -6,7 +6,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
 use serde_json::json;
 
-use super::exit::{Code, Failure, data, talk};
+use super::exit::{Code, Failure, data, talk, versioned};
 use crate::sandbox::cast::{Scene, scenes};
 use crate::sandbox::stage::{Played, Stage, line};
 
@@ -39,7 +39,7 @@ impl Try {
             let played = stage.play(&scene).await.map_err(Failure::internal)?;
             ok &= played.as_expected;
             if self.json {
-                data(&line(&scene, &played).to_string());
+                data(&versioned(line(&scene, &played)).to_string());
             }
             rows.push((scene, played));
         }
@@ -58,7 +58,7 @@ impl Try {
         if self.json {
             let verified = leaves.is_ok();
             let ledger = json!({ "leaves": leaves.unwrap_or_default(), "verified": verified });
-            return data(&json!({ "done": true, "ok": ok, "ledger": ledger }).to_string());
+            return data(&json!({ "v": 1, "done": true, "ok": ok, "ledger": ledger }).to_string());
         }
         data(&table(rows).to_string());
         match leaves {

@@ -12,6 +12,7 @@ use super::notes::Noted;
 use super::reader::Reader;
 use super::send::Send;
 use super::server::{Server, TlsFiles};
+use super::shared::SharedUrl;
 use super::store::StoreUrl;
 
 /// The whole configuration.
@@ -21,6 +22,8 @@ pub struct Config {
     pub server: Server,
     /// `[tls]`: absent means a certificate of our own making in `data_dir`.
     pub tls: Option<TlsFiles>,
+    /// `[store] shared`
+    pub shared: SharedUrl,
     /// `[store] url`
     pub store: StoreUrl,
     /// `[dns]`
@@ -45,6 +48,7 @@ impl Config {
         let tls = root.section("tls").and_then(TlsFiles::read);
         let data_dir = server.as_ref().map_or_else(|_| PathBuf::new(), |server| server.data_dir.clone());
         let store = root.section("store").and_then(|store| StoreUrl::read(store, &data_dir));
+        let shared = root.section("store").and_then(SharedUrl::read);
         let dns = root.section("dns").and_then(Dns::read);
         let send = root.section("send").and_then(Send::read);
         let limits = root.section("limits").and_then(Limits::read);
@@ -55,6 +59,7 @@ impl Config {
         Ok(Self {
             server: server?,
             tls: tls?,
+            shared: shared?,
             store: store?,
             dns: dns?,
             send: send?,

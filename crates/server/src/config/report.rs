@@ -149,5 +149,6 @@ fn keeping(config: &Config) -> String {
         StoreUrl::Sqlite(file) => file.display().to_string(),
         StoreUrl::Postgres(url) => url.to_string(),
     };
-    format!("keeps everything in {place}; what was judged stays beside its ledger entry")
+    let days = config.payload_days;
+    format!("keeps everything in {place}; what was judged stays {days} days beside its ledger entry")
 }

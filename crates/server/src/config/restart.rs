@@ -17,6 +17,7 @@ impl Config {
         keep("[server] data_dir", self.server.data_dir == running.server.data_dir);
         keep("[server] root_key_file", self.server.root_key_file == running.server.root_key_file);
         keep("[store] url", self.store == running.store);
+        keep("[store] shared", self.shared == running.shared);
         let api = |config: &Self| (config.api.listen, config.api.tls);
         keep("[api] listen or tls", api(&self) == api(running));
         keep("[metrics] listen", self.metrics == running.metrics);
@@ -26,6 +27,7 @@ impl Config {
         self.server.data_dir.clone_from(&running.server.data_dir);
         self.server.root_key_file.clone_from(&running.server.root_key_file);
         self.store.clone_from(&running.store);
+        self.shared.clone_from(&running.shared);
         if api(&self) != api(running) {
             self.api.clone_from(&running.api);
         }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -45,8 +46,12 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, SecretError> {
 /// Reads an `auth_file`: user on the first line, password on the second.
 ///
 /// # Errors
-/// When the file cannot be read, has not exactly two lines or more than 1 KiB.
+/// When the file cannot be read, everybody may read it, or it has not exactly two lines or more than 1 KiB.
 pub fn read_auth_file(path: &Path) -> Result<(String, Zeroizing<String>), SecretError> {
+    let mode = std::fs::metadata(path).map(|file| file.permissions().mode());
+    if mode.is_ok_and(|mode| mode & READ_BY_OTHERS != 0) {
+        return Err(wrong(path, "can be read by everybody (`chmod 0640`, or 0600)"));
+    }
     let text = read(path)?;
     let lines = without_newline(&text).split_once('\n');
     let (user, password) = lines.ok_or_else(|| wrong(path, "has not two lines, user then password"))?;
@@ -83,6 +88,7 @@ fn wrong(path: &Path, why: &'static str) -> SecretError {
 }
 
 const MOST: u64 = 1024;
+const READ_BY_OTHERS: u32 = 0o004;
 
 #[cfg(test)]
 mod tests {
@@ -134,7 +140,14 @@ mod tests {
         let (user, password) = read_auth_file(file(b"relay\r\npass word\r\n").path()).unwrap();
         assert_eq!((user.as_str(), password.as_str()), ("relay", "pass word"));
         for bad in [&b"relay\n"[..], b"\npass\n", b"relay\n\n", b"relay\npass\nmore\n"] {
-            assert!(read_auth_file(file(bad).path()).is_err(), "{bad:?}");
+            let error = read_auth_file(file(bad).path()).unwrap_err().to_string();
+            assert!(error.ends_with("has not two lines, user then password"), "{error}");
         }
+        let open = file(b"relay\npass\n");
+        std::fs::set_permissions(open.path(), PermissionsExt::from_mode(0o644)).unwrap();
+        let error = read_auth_file(open.path()).unwrap_err().to_string();
+        assert!(error.ends_with("can be read by everybody (`chmod 0640`, or 0600)"), "{error}");
+        std::fs::set_permissions(open.path(), PermissionsExt::from_mode(0o640)).unwrap();
+        assert!(read_auth_file(open.path()).is_ok());
     }
 }

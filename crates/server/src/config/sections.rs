@@ -40,7 +40,11 @@ const SERVER: &[Key] = &[
 
 const TLS: &[Key] = &[Key::optional("cert_file", Kind::File), Key::optional("key_file", Kind::File)];
 
-const STORE: &[Key] = &[Key::text("url", "sqlite:"), Key::text("shared", "memory:")];
+const STORE: &[Key] = &[
+    Key::text("url", "sqlite:"),
+    Key::text("shared", "memory:"),
+    Key::optional("shared_password_file", Kind::File),
+];
 
 const DNS: &[Key] = &[
     Key::optional("resolvers", Kind::TextOrTexts).or(Fallback::Text("system")),
@@ -79,6 +83,7 @@ const UPSTREAM: &[Key] = &[
     Key::optional("egress", Kind::Texts),
     Key::optional("auth_file", Kind::File),
     Key::flag("tls_verify", true),
+    Key::optional("ca_file", Kind::File),
     Key::optional("helo", Kind::Text),
     Key::flag("xclient", false),
     Key::count("pool", 32, 1, 10_000),
@@ -108,7 +113,7 @@ const AUTH_FAILURES: &[Key] = &[
 const POLICY: &[Key] = &[Key::optional("dir", Kind::File)];
 
 const LEDGER: &[Key] = &[
-    Key::count("payload_days", 90, 1, 36_500).later(),
+    Key::count("payload_days", 90, 1, 36_500),
     Key::optional("second_sink", Kind::Text).later(),
     Key::optional("witnesses", Kind::Anything).later(),
 ];

@@ -8,7 +8,7 @@ use countersign_core::request::Mode;
 use super::checked::Config;
 use super::notes::ConfigError;
 use super::send::{AccountFrom, Listener, ListenerKind, ListenerTls};
-use super::upstream::{Scheme, Upstream};
+use super::upstream::Upstream;
 
 impl Config {
     /// Whether mail can be served with it. Call it after the store's mode was laid over.
@@ -16,11 +16,10 @@ impl Config {
     /// # Errors
     /// Every reason why not.
     pub fn fit_to_serve(&self) -> Result<(), ConfigError> {
-        let mut reasons: Vec<String> =
-            self.unbuilt().into_iter().map(|what| format!("{what} is not built yet")).collect();
-        reasons.extend(self.send.listeners.iter().flat_map(unfit_identity));
+        let mut reasons: Vec<String> = self.send.listeners.iter().flat_map(unfit_identity).collect();
         reasons.extend(self.send.listeners.iter().flat_map(unsafe_listener));
         reasons.extend(self.api.unsafe_reason());
+        reasons.extend(self.send.upstreams.iter().filter_map(two_identities));
         reasons.extend(self.twice());
         reasons.extend(self.upstream_reasons());
         match reasons.is_empty() {
@@ -31,9 +30,7 @@ impl Config {
 
     /// What is right but will surprise: warnings of `load`.
     pub(super) fn oddities(&self) -> Vec<String> {
-        let unbuilt = self.unbuilt().into_iter();
-        let mut words: Vec<String> =
-            unbuilt.map(|what| format!("{what} is not built yet: `serve` does not start with it")).collect();
+        let mut words: Vec<String> = self.send.upstreams.iter().filter_map(idle_issuer).collect();
         let useless =
             |listener: &&Listener| listener.tls == ListenerTls::Implicit && listener.plaintext_loopback;
         words.extend(self.send.listeners.iter().filter(useless).map(|listener| {
@@ -42,14 +39,6 @@ impl Config {
         }));
         words.extend(self.send.listeners.iter().flat_map(wide_trust));
         words
-    }
-
-    fn unbuilt(&self) -> Vec<String> {
-        let upstreams = self.send.upstreams.iter().flat_map(|upstream| {
-            let what = unbuilt_in_upstream(upstream);
-            what.into_iter().map(move |what| format!("upstream `{}`: {what}", upstream.name))
-        });
-        upstreams.collect()
     }
 
     fn twice(&self) -> Vec<String> {
@@ -126,12 +115,21 @@ fn wide_trust(listener: &Listener) -> Vec<String> {
     warnings.collect()
 }
 
-fn unbuilt_in_upstream(upstream: &Upstream) -> Vec<&'static str> {
-    let lmtp = upstream.url.scheme == Scheme::Lmtp;
-    [(lmtp, "`lmtp://`"), (upstream.xclient, "`xclient`")]
-        .into_iter()
-        .filter_map(|(there, what)| there.then_some(what))
-        .collect()
+fn idle_issuer(upstream: &Upstream) -> Option<String> {
+    let idle = upstream.ca_file.is_some() && !upstream.tls_verify;
+    idle.then(|| format!("upstream `{}`: `ca_file` has no effect with `tls_verify = false`", upstream.name))
+}
+
+/// XCLIENT replaces who has signed in by whom it names, for all that follows on the connection.
+fn two_identities(upstream: &Upstream) -> Option<String> {
+    let both = upstream.xclient && upstream.auth_file.is_some();
+    both.then(|| {
+        format!(
+            "upstream `{}`: `xclient` and `auth_file` do not go together: whoever is named with XCLIENT is taken \
+             for who has signed in; let the upstream trust our address",
+            upstream.name
+        )
+    })
 }
 
 fn unsafe_listener(listener: &Listener) -> Option<String> {

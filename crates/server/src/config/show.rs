@@ -1,10 +1,11 @@
 //! The effective configuration as TOML, with the origin of each value when asked.
-//! `config show` prints it. Secrets stand in files of their own, so all of it may be printed.
+//! `config show` prints it. Secrets stand in files of their own; a password in an address is left out.
 
 use super::load::Loaded;
 use super::schema::{Key, Kind};
 use super::sections::SECTIONS;
 use super::table::{Entry, Setting, Table, Value};
+use super::value::without_password;
 
 /// Prints the configuration in the order of the reference; what it prints loads again.
 #[must_use]
@@ -73,7 +74,7 @@ fn one(table: &Table, schema: &[Key], with_origin: bool, lines: &mut Vec<Line>) 
 fn value(key: &Key, setting: &Setting) -> Option<String> {
     match (&setting.value, key.kind) {
         (Value::Text(text), Kind::File) => Some(text_of(&setting.origin.resolve(text).to_string_lossy())),
-        (Value::Text(text), _) => Some(text_of(text)),
+        (Value::Text(text), _) => Some(text_of(&without_password(text))),
         (Value::Texts(texts), _) => {
             Some(format!("[{}]", texts.iter().map(|text| text_of(text)).collect::<Vec<_>>().join(", ")))
         }
@@ -85,4 +86,25 @@ fn value(key: &Key, setting: &Setting) -> Option<String> {
 
 fn text_of(text: &str) -> String {
     toml::Value::from(text).to_string().replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_printed() {
+        for (text, shown) in [
+            (
+                "postgres://cs:s3:cr@et@db.example/countersign?a=b",
+                "postgres://cs:***@db.example/countersign?a=b",
+            ),
+            ("redis://:s3cret@127.0.0.1:6379", "redis://:***@127.0.0.1:6379"),
+            ("postgres://cs@db.example/countersign", "postgres://cs@db.example/countersign"),
+            ("smtp://127.0.0.1:10026", "smtp://127.0.0.1:10026"),
+            ("header:X-Account", "header:X-Account"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
+    }
 }

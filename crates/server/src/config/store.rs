@@ -18,9 +18,7 @@ pub enum StoreUrl {
 
 impl StoreUrl {
     pub(super) fn read(store: Reader<'_>, data_dir: &Path) -> Result<Self, Noted> {
-        let shared = store.required("shared", parse_shared);
-        let url = store.required("url", |text| parse_store(text, data_dir));
-        shared.and(url)
+        store.required("url", |text| parse_store(text, data_dir))
     }
 
     /// The address that a command line names, as `[store] url` would.
@@ -113,16 +111,6 @@ fn parse_store(text: &str, data_dir: &Path) -> Result<StoreUrl, String> {
             Err("`sqlite:`, which is `countersign.db` in `data_dir`, or `postgres://...` is allowed"
                 .to_owned())
         }
-    }
-}
-
-fn parse_shared(text: &str) -> Result<(), String> {
-    match text {
-        "memory:" => Ok(()),
-        _ if text.starts_with("redis://") || text.starts_with("rediss://") => {
-            Err("shared counters over Redis are not built yet: `memory:` is allowed".to_owned())
-        }
-        _ => Err("`memory:` is allowed".to_owned()),
     }
 }
 

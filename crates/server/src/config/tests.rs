@@ -214,7 +214,7 @@ fn the_report_says_what_will_happen() {
          sign-ins and blocked accounts",
         "asks the machine's resolvers for DNS, 1500 ms a query and 5000 ms a message; before a refusal it asks \
          nobody again (asking the servers of the zone is not built yet)",
-        "keeps everything in ./countersign-data/countersign.db; what was judged stays beside its ledger entry",
+        "keeps everything in ./countersign-data/countersign.db; what was judged stays 90 days beside its ledger entry",
         "answers /v1 for API keys on 127.0.0.1:0 without TLS",
         "shows /healthz, /readyz and /metrics on 127.0.0.1:0",
     ] {
@@ -226,12 +226,9 @@ fn the_report_says_what_will_happen() {
     );
     assert!(loopback.contains("on 127.0.0.1:2526 with STARTTLS; AUTH without TLS only from loopback;"));
     let dead = check_report(
-        &loaded("[send]\nmode = \"enforce\"\n[[send.upstream]]\nurl = \"lmtp://mx.example\"").unwrap(),
+        &loaded("[send]\nmode = \"enforce\"\n[[send.upstream]]\nurl = \"lmtp://mx.example:24\"").unwrap(),
     );
-    assert!(
-        dead.contains("`serve` would not start: upstream `default`: `lmtp://` is not built yet"),
-        "{dead}"
-    );
+    assert!(dead.contains("`serve` would not start: upstream `default`: it has no `egress`"), "{dead}");
     assert!(dead.contains("`egress` is not set: SPF cannot be checked and is unknown"), "{dead}");
 }
 

@@ -25,6 +25,8 @@ pub struct Upstream {
     pub auth_file: Option<PathBuf>,
     /// Whether its certificate is checked.
     pub tls_verify: bool,
+    /// The issuers that are believed about it; those of the system when absent.
+    pub ca_file: Option<PathBuf>,
     /// The name in its EHLO; `[server] hostname` when absent.
     pub helo: Option<String>,
     /// Whether it is told the client with XCLIENT.
@@ -40,6 +42,7 @@ impl Upstream {
         let egress = upstream.list("egress", parse_egress);
         let auth_file = upstream.file("auth_file");
         let tls_verify = upstream.flag("tls_verify");
+        let ca_file = upstream.file("ca_file");
         let helo = upstream.optional("helo", parse_own_name);
         let xclient = upstream.flag("xclient");
         let pool = upstream.count("pool");
@@ -49,6 +52,7 @@ impl Upstream {
             egress: egress?,
             auth_file: auth_file?,
             tls_verify: tls_verify?,
+            ca_file: ca_file?,
             helo: helo?,
             xclient: xclient?,
             pool: pool?,
@@ -116,12 +120,13 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    const ALL: [(&'static str, Self, u16); 3] =
-        [("smtp", Self::Smtp, 25), ("smtps", Self::Smtps, 465), ("lmtp", Self::Lmtp, 24)];
+    /// With the port when none is given. RFC 2033 gives LMTP none.
+    const ALL: [(&'static str, Self, Option<u16>); 3] =
+        [("smtp", Self::Smtp, Some(25)), ("smtps", Self::Smtps, Some(465)), ("lmtp", Self::Lmtp, None)];
 }
 
 impl UpstreamUrl {
-    /// Reads `smtp://HOST`, `smtps://HOST:PORT` or `lmtp://[V6]:PORT`.
+    /// Reads `smtp://HOST`, `smtps://HOST:PORT` or `lmtp://[V6]:PORT`; LMTP has no port of its own.
     ///
     /// # Errors
     /// A sentence that says what is allowed.
@@ -131,11 +136,13 @@ impl UpstreamUrl {
         let (_, scheme, default_port) = found.ok_or_else(allowed_url)?;
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| allowed_url())?),
-            _ => (rest, default_port),
+            _ => (rest, default_port.ok_or_else(no_port)?),
         };
         let host = parse_host(host).map_err(|_| allowed_url())?;
-        match port {
-            0 => Err(allowed_url()),
+        match (scheme, port) {
+            (_, 0) => Err(allowed_url()),
+            // RFC 2033 keeps LMTP off port 25, where SMTP is expected.
+            (Scheme::Lmtp, 25) => Err(no_port()),
             _ => Ok(Self { scheme, host, port }),
         }
     }
@@ -144,6 +151,10 @@ impl UpstreamUrl {
 fn allowed_url() -> String {
     "`smtp://`, `smtps://` or `lmtp://` with a host and a port is allowed, as in `smtp://127.0.0.1:10026`"
         .to_owned()
+}
+
+fn no_port() -> String {
+    "LMTP has no port of its own, and never 25: name one, as in `lmtp://127.0.0.1:24`".to_owned()
 }
 
 impl fmt::Display for UpstreamUrl {
@@ -171,7 +182,7 @@ mod tests {
         for (text, printed) in [
             ("smtp://127.0.0.1:10026", "smtp://127.0.0.1:10026"),
             ("smtps://mx.example", "smtps://mx.example:465"),
-            ("lmtp://[2001:db8::1]", "lmtp://[2001:db8::1]:24"),
+            ("lmtp://[2001:db8::1]:24", "lmtp://[2001:db8::1]:24"),
             ("SMTP://MX.example:26", "smtp://mx.example:26"),
         ] {
             let url = UpstreamUrl::parse(text).unwrap();
@@ -196,6 +207,13 @@ mod tests {
     }
 
     #[test]
+    fn lmtp_needs_a_port_and_another_than_smtp_has() {
+        for bad in ["lmtp://mx.example", "lmtp://[2001:db8::1]", "lmtp://mx.example:25"] {
+            assert_eq!(UpstreamUrl::parse(bad), Err(no_port()), "{bad}");
+        }
+    }
+
+    #[test]
     fn every_address_of_a_prefix_counts_once() {
         let egress = ["192.0.2.0/30", "192.0.2.1", "2001:db8::/127"].map(|net| parse_egress(net).unwrap());
         let upstream = Upstream {
@@ -204,6 +222,7 @@ mod tests {
             egress: egress.to_vec(),
             auth_file: None,
             tls_verify: true,
+            ca_file: None,
             helo: None,
             xclient: false,
             pool: 1,

@@ -72,9 +72,36 @@ fn shown(value: &DeValue<'_>) -> String {
 
 /// A text in backticks, on one line, not endless.
 pub(crate) fn quoted(text: &str) -> String {
+    let text = &without_password(text);
     let short: String = text.chars().take(SHOWN).collect();
     let rest = if short.len() < text.len() { "..." } else { "" };
     format!("`{}{rest}`", short.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'"))
+}
+
+/// A text in which no password of an address stands: neither before an `@` nor behind `pass=` or `password=`.
+pub(crate) fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (user, place) = match rest.rsplit_once('@') {
+        Some((user, place)) => (Some(user), place),
+        None => (None, rest),
+    };
+    let user = user.map(|user| match user.split_once(':') {
+        Some((name, _)) => format!("{name}:***@"),
+        None => format!("{user}@"),
+    });
+    let place: String = place.split_inclusive(['?', '&']).map(hidden).collect();
+    format!("{scheme}://{}{place}", user.unwrap_or_default())
+}
+
+/// One part of a query, with its mark at the end.
+fn hidden(part: &str) -> String {
+    match part.split_once('=') {
+        Some((name @ ("pass" | "password"), value)) => {
+            let mark = value.chars().next_back().filter(|last| *last == '&');
+            format!("{name}=***{}", mark.map(String::from).unwrap_or_default())
+        }
+        _ => part.to_owned(),
+    }
 }
 
 fn allowed(kind: Kind) -> String {
@@ -119,6 +146,26 @@ mod tests {
             wrong(Kind::Time, "7"),
             "is `7`: a time with its zone is allowed, as in `2026-11-24T06:00:00Z`"
         );
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_repeated() {
+        for (text, shown) in [
+            (
+                "postgres://cs:s3c/r@et@db.example/cs?sslmode=require",
+                "postgres://cs:***@db.example/cs?sslmode=require",
+            ),
+            (
+                "postgres://db.example/cs?user=cs&password=s3cret&x=y",
+                "postgres://db.example/cs?user=cs&password=***&x=y",
+            ),
+            ("redis://u@host", "redis://u@host"),
+            ("smtp://127.0.0.1:25", "smtp://127.0.0.1:25"),
+            ("a:b@c", "a:b@c"),
+        ] {
+            assert_eq!(without_password(text), shown);
+            assert_eq!(quoted(text), format!("`{shown}`"));
+        }
     }
 
     #[test]

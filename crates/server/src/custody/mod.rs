@@ -8,5 +8,6 @@ mod rows;
 pub use held::{Held, HeldMail, Parameters, State, Which};
 pub use page::{Place, page};
 pub use rows::{
-    EXPIRE, claim, count, doubt, end, insert, keep_until, list, load, may_be_second, over, reconcile,
+    EXPIRE, claim, count, doubt, end, insert, keep_for, keep_until, list, load, may_be_second, over,
+    reconcile,
 };

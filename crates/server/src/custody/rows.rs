@@ -62,6 +62,17 @@ pub fn end(account: &AccountId, reference: Ref, from: State, to: State) -> Write
     moved(statement, account, reference, from, to)
 }
 
+/// Takes off the recipients who have been served while held mail is being released: sealed for those who are left.
+#[must_use]
+pub fn keep_for(account: &AccountId, reference: Ref, sealed: Vec<u8>, recipients: usize) -> Write {
+    let statement = "UPDATE held SET sealed = $3, recipients = $4 \
+                     WHERE account_id = $1 AND ref = $2 AND state = 'releasing'";
+    let count = Value::int(i64::try_from(recipients).unwrap_or(i64::MAX));
+    let values =
+        vec![Value::text(account.as_str()), Value::text(reference.as_str()), Value::blob(sealed), count];
+    Write::new(statement, values).rows(1)
+}
+
 /// Custody has ended: the job that would end it has nothing left to do.
 #[must_use]
 pub fn over(account: &AccountId, reference: Ref) -> Write {

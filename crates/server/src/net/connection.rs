@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::reply::{Reply, ReplyParser};
+use countersign_wire::smtp::xclient::Xclient;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,6 +27,8 @@ pub(super) struct Connection {
     pub(super) capabilities: Capabilities,
     /// Transactions that were begun on it.
     pub(super) transactions: u32,
+    /// Whom the upstream takes for its client; nobody was named when it is absent.
+    introduced: Option<Box<Xclient>>,
 }
 
 type Stream = Box<dyn Both>;
@@ -51,6 +54,7 @@ impl Connection {
             timeouts,
             capabilities: Capabilities::default(),
             transactions: 0,
+            introduced: None,
         };
         // A connection that breaks before it is ready is one that never was.
         connection.greeted(settings).await.map_err(|error| match error {
@@ -98,6 +102,32 @@ impl Connection {
         within(self.timeouts.command, "waiting for a reply", exchange).await
     }
 
+    /// Says whose mail comes next, unless the upstream knows already. Whether it was asked anything. A connection on
+    /// which somebody was named serves nobody else but who can be named in turn.
+    pub(super) async fn introduce(
+        &mut self,
+        settings: &UpstreamSettings,
+        client: Option<&Xclient>,
+    ) -> Result<bool, UpstreamError> {
+        if client == self.introduced.as_deref() {
+            return Ok(false);
+        }
+        let said = client.map(|client| client.limited_to(&self.capabilities.xclient)).unwrap_or_default();
+        if said.is_empty() {
+            let forgotten = lost("it has been told another client");
+            return if self.introduced.is_none() { Ok(false) } else { Err(forgotten) };
+        }
+        let reply = self.command(&said.to_string()).await?;
+        if reply.code() == CLOSING {
+            return Err(lost("it closes"));
+        }
+        expect("it answers XCLIENT with", &reply, 220)?;
+        // XCLIENT_README: after success the session is as new, and EHLO has to be said again.
+        self.hello(settings).await?;
+        self.introduced = client.cloned().map(Box::new);
+        Ok(true)
+    }
+
     /// An idle upstream says nothing. If it did, or if it left, the connection is of no use.
     pub(super) async fn is_quiet(&mut self) -> bool {
         let mut octet = [0; 1];
@@ -129,19 +159,27 @@ impl Connection {
             self.hello(settings).await?;
             secure = true;
         }
+        if settings.tls_required && !secure {
+            let cause = "it offers no STARTTLS, and nothing is said to it in the clear (use `smtps://`, or \
+                         set `tls_verify = false`)";
+            return Err(UpstreamError::Unreachable(cause.to_owned()));
+        }
         self.sign_in(settings, secure).await?;
         Ok(self)
     }
 
     async fn hello(&mut self, settings: &UpstreamSettings) -> Result<(), UpstreamError> {
-        let mut reply = self.command(&format!("EHLO {}", settings.helo)).await?;
+        // RFC 2033 4.1: "The HELO and EHLO commands of ESMTP are replaced by the LHLO command."
+        let lmtp = settings.scheme == Scheme::Lmtp;
+        let verb = if lmtp { "LHLO" } else { "EHLO" };
+        let mut reply = self.command(&format!("{verb} {}", settings.helo)).await?;
         self.capabilities = Capabilities::from_reply(&reply);
         // RFC 5321 3.2: "If the EHLO command is not acceptable to the SMTP server ... the client
         // ... SHOULD ... use HELO"
-        if reply.is_permanent() {
+        if reply.is_permanent() && !lmtp {
             reply = self.command(&format!("HELO {}", settings.helo)).await?;
         }
-        expect("it answers EHLO with", &reply, 250)
+        expect(&format!("it answers {verb} with"), &reply, 250)
     }
 
     async fn secured(mut self, settings: &UpstreamSettings) -> Result<Self, UpstreamError> {
@@ -173,9 +211,9 @@ impl Connection {
         };
         let last = lines.pop().unwrap_or_default();
         for line in lines {
-            expect("it answers AUTH with", &self.command(&line).await?, 334)?;
+            accepted(&self.command(&line).await?, 334)?;
         }
-        expect("it answers AUTH with", &self.command(&last).await?, 235)
+        accepted(&self.command(&last).await?, 235)
     }
 }
 
@@ -206,7 +244,7 @@ async fn dial(settings: &UpstreamSettings) -> Result<Stream, UpstreamError> {
     let stream = TcpStream::connect((host, port)).await.map_err(unreachable)?;
     stream.set_nodelay(true).map_err(unreachable)?;
     match settings.scheme {
-        Scheme::Smtp => Ok(Box::new(stream)),
+        Scheme::Smtp | Scheme::Lmtp => Ok(Box::new(stream)),
         Scheme::Smtps => handshake(Box::new(stream), settings).await,
     }
 }
@@ -235,6 +273,12 @@ async fn within<T>(
 
 fn expect(what: &str, reply: &Reply, code: u16) -> Result<(), UpstreamError> {
     if reply.code() == code { Ok(()) } else { Err(UpstreamError::Unreachable(format!("{what} `{reply}`"))) }
+}
+
+/// A step of signing in. What the reply says stands in the log; the password never does.
+fn accepted(reply: &Reply, code: u16) -> Result<(), UpstreamError> {
+    let refused = || format!("it answers AUTH with `{reply}` (check user and password in `auth_file`)");
+    if reply.code() == code { Ok(()) } else { Err(UpstreamError::Unreachable(refused())) }
 }
 
 /// Whether nobody stands between us and this host.

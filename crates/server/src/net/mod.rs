@@ -8,10 +8,12 @@
 //! | `exchange`   | one question and one answer over UDP or TCP                         |
 //! | `domain`     | what DNS says about a domain as a sender of mail                    |
 //! | `tls`        | server and client settings for TLS                                  |
+//! | `certificate`| what the certificates of our doors say                              |
 //! | `upstream`   | the MTA behind us                                                   |
 //! | `transaction`| one transaction with it                                             |
 //! | `pool`       | its idle connections, and how many may work at once                 |
 //! | `connection` | one connection to it: commands, replies, a message                  |
+pub mod certificate;
 mod connection;
 mod domain;
 mod exchange;

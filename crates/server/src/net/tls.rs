@@ -92,11 +92,11 @@ pub fn unverified_client_config() -> Result<ClientConfig, TlsError> {
         .with_no_client_auth())
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unread = |cause| TlsError::Read { file: file.to_owned(), cause };
     let certificates: Vec<_> =
         CertificateDer::pem_file_iter(file).map_err(unread)?.collect::<Result<_, _>>().map_err(unread)?;
@@ -106,7 +106,7 @@ fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErr
     Ok(certificates)
 }
 
-fn system_roots() -> Result<PathBuf, TlsError> {
+pub(super) fn system_roots() -> Result<PathBuf, TlsError> {
     ROOT_FILES.iter().map(PathBuf::from).find(|file| file.exists()).ok_or(TlsError::NoRoots)
 }
 

@@ -9,10 +9,11 @@ use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::command::{Mail, Rcpt};
 use countersign_wire::smtp::parameters::{MailParameters, RcptParameters};
 use countersign_wire::smtp::reply::Reply;
+use countersign_wire::smtp::xclient::Xclient;
 
 use super::connection::{CLOSING, Connection, lost};
 use super::pool::Place;
-use super::upstream::{Inner, UpstreamError};
+use super::upstream::{Inner, Scheme, UpstreamError};
 
 /// A connection with a place in the pool. Replies are the upstream's own, whatever they say; an
 /// error ends the connection, and the transaction with it.
@@ -20,6 +21,10 @@ pub struct Transaction {
     inner: Arc<Inner>,
     /// `None` once it is lost or closing.
     connection: Option<Connection>,
+    /// Of whom the upstream is told.
+    client: Option<Box<Xclient>>,
+    /// Recipients that were accepted.
+    accepted: usize,
     /// It has answered in this transaction, or was made for it: it is not stale.
     fresh: bool,
     begun: bool,
@@ -28,14 +33,34 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    pub(super) const fn new(
+    pub(super) fn new(
         inner: Arc<Inner>,
         place: Place,
         mut connection: Connection,
+        client: Option<&Xclient>,
         fresh: bool,
     ) -> Self {
         connection.transactions += 1;
-        Self { inner, connection: Some(connection), fresh, begun: false, _place: place }
+        Self {
+            inner,
+            connection: Some(connection),
+            client: client.cloned().map(Box::new),
+            accepted: 0,
+            fresh,
+            begun: false,
+            _place: place,
+        }
+    }
+
+    /// The name of the upstream.
+    pub fn upstream(&self) -> &str {
+        &self.inner.settings.name
+    }
+
+    /// Whether it takes no more recipients. RFC 2033 4.2: after the message "the server returns one reply for
+    /// each previously successful RCPT command"; a client of ours hears one reply, so there is one recipient.
+    pub fn is_full(&self) -> bool {
+        self.inner.settings.scheme == Scheme::Lmtp && self.accepted > 0
     }
 
     /// What the upstream offers on this connection.
@@ -108,10 +133,10 @@ impl Transaction {
         };
         self.fresh = true;
         // RFC 2920 3.1: what follows a command that was refused is refused too; its reply says nothing new.
-        answer.map(|(reply, second)| {
-            let second = second.filter(|_| reply.is_positive());
-            (reply, second)
-        })
+        let (reply, second) = answer?;
+        let second = second.filter(|_| reply.is_positive());
+        self.accepted += usize::from(second.as_ref().is_some_and(Reply::is_positive));
+        Ok((reply, second))
     }
 
     /// Replaces a pooled connection that turned out to be closed before it answered anything; `false` for one
@@ -121,7 +146,7 @@ impl Transaction {
             return Ok(false);
         }
         self.connection = None;
-        let mut connection = self.inner.connect().await?;
+        let mut connection = self.inner.connect(self.client.as_deref()).await?;
         connection.transactions += 1;
         self.connection = Some(connection);
         self.fresh = true;
@@ -130,7 +155,12 @@ impl Transaction {
 
     /// RCPT.
     pub async fn rcpt(&mut self, rcpt: &Rcpt) -> Result<Reply, UpstreamError> {
-        self.command(&rcpt.to_string()).await
+        if self.is_full() {
+            return Err(UpstreamError::Protocol("a transaction over LMTP has one recipient".to_owned()));
+        }
+        let reply = self.command(&rcpt.to_string()).await?;
+        self.accepted += usize::from(reply.is_positive());
+        Ok(reply)
     }
 
     /// DATA, the message, and the final reply. The message has its header and body with CRLF at every

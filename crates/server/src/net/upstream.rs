@@ -9,6 +9,7 @@ use countersign_wire::limits::Limits;
 use countersign_wire::smtp::auth::Credentials;
 use countersign_wire::smtp::capabilities::Capabilities;
 use countersign_wire::smtp::data::DataFault;
+use countersign_wire::smtp::xclient::Xclient;
 use rustls::ClientConfig;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
@@ -25,14 +26,18 @@ pub struct UpstreamSettings {
     pub host: String,
     pub port: u16,
     pub scheme: Scheme,
-    /// With `smtp://`: whether STARTTLS is used where it is offered.
+    /// Whether STARTTLS is used where it is offered, with `smtp://` and `lmtp://`.
     pub starttls: bool,
+    /// Whether nothing is said to it without TLS.
+    pub tls_required: bool,
     /// What we call ourselves in EHLO.
     pub helo: String,
     /// Settings made with [`tls::client_config`](super::tls::client_config), or with
     /// [`tls::unverified_client_config`](super::tls::unverified_client_config) for `tls_verify = false`.
     pub tls: Arc<ClientConfig>,
     pub auth: Option<Credentials>,
+    /// Whether it is told the client with XCLIENT, where it offers that.
+    pub xclient: bool,
     /// Connections at the same time, at least 1.
     pub pool: usize,
     pub timeouts: UpstreamTimeouts,
@@ -40,13 +45,15 @@ pub struct UpstreamSettings {
     pub limits: Limits,
 }
 
-/// How TLS begins.
+/// What is spoken, and how TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// `smtp://`: STARTTLS where it is offered and wanted.
     Smtp,
     /// `smtps://`: TLS from the start.
     Smtps,
+    /// `lmtp://` (RFC 2033): as `Smtp`, with LHLO and a reply for each recipient. A transaction takes one.
+    Lmtp,
 }
 
 /// How long each phase may last.
@@ -131,25 +138,33 @@ impl Upstream {
     /// Takes a connection from the pool, or makes one. A transaction that is dropped before its end
     /// closes its connection.
     pub async fn begin(&self) -> Result<Transaction, UpstreamError> {
-        self.begin_within(None).await
+        self.begin_within(None, None).await
     }
 
-    /// As `begin`, for an account: it has at most a quarter of the pool at work, and waits for itself.
-    pub async fn begin_for(&self, account: &str) -> Result<Transaction, UpstreamError> {
-        self.begin_within(Some(account)).await
+    /// As `begin`, for an account: it has at most a quarter of the pool at work, and waits for itself. The
+    /// upstream is told the client, if it is to be.
+    pub async fn begin_for(&self, account: &str, client: &Xclient) -> Result<Transaction, UpstreamError> {
+        let client = Some(client).filter(|_| self.inner.settings.xclient);
+        self.begin_within(Some(account), client).await
     }
 
-    async fn begin_within(&self, account: Option<&str>) -> Result<Transaction, UpstreamError> {
+    async fn begin_within(
+        &self,
+        account: Option<&str>,
+        client: Option<&Xclient>,
+    ) -> Result<Transaction, UpstreamError> {
         let inner = &self.inner;
         let place = timeout(inner.settings.timeouts.place, inner.pool.place(account))
             .await
             .map_err(|_| UpstreamError::Busy)?
             .ok_or(UpstreamError::Busy)?;
-        let (connection, fresh) = match inner.pool.take().await {
-            Some(connection) => (connection, false),
-            None => (inner.connect().await?, true),
-        };
-        Ok(Transaction::new(Arc::clone(inner), place, connection, fresh))
+        let (connection, fresh) = inner.connection_for(client).await?;
+        Ok(Transaction::new(Arc::clone(inner), place, connection, client, fresh))
+    }
+
+    /// Whether a transaction takes one recipient only (RFC 2033).
+    pub fn is_lmtp(&self) -> bool {
+        self.inner.settings.scheme == Scheme::Lmtp
     }
 
     /// What the upstream offered the last time it was asked.
@@ -195,8 +210,29 @@ impl fmt::Debug for Upstream {
 }
 
 impl Inner {
-    pub(super) async fn connect(&self) -> Result<Connection, UpstreamError> {
-        let connection = Connection::open(&self.settings).await?;
+    /// A connection of the pool on which the client is told, or a new one; whether it has answered just now.
+    async fn connection_for(&self, client: Option<&Xclient>) -> Result<(Connection, bool), UpstreamError> {
+        while let Some(mut connection) = self.pool.take().await {
+            match connection.introduce(&self.settings, client).await {
+                Ok(answered) => return Ok((connection, answered)),
+                // It closed while it waited, or cannot forget the client of before.
+                Err(UpstreamError::Closed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((self.connect(client).await?, true))
+    }
+
+    pub(super) async fn connect(&self, client: Option<&Xclient>) -> Result<Connection, UpstreamError> {
+        let mut connection = Connection::open(&self.settings).await?;
+        if self.settings.xclient && connection.capabilities.xclient.is_empty() {
+            let upstream = &self.settings.name;
+            tracing::warn!(
+                upstream,
+                "it offers us no XCLIENT, so it is not told whose mail it is (in Postfix: `smtpd_authorized_xclient_hosts`)"
+            );
+        }
+        connection.introduce(&self.settings, client).await?;
         let seen = Some(connection.capabilities.clone());
         *self.capabilities.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         Ok(connection)

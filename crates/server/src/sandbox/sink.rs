@@ -44,6 +44,10 @@ pub struct Received {
     pub connection: usize,
     /// The argument of EHLO or HELO.
     pub helo: String,
+    /// The arguments of the last XCLIENT; empty when there was none.
+    pub client: String,
+    /// It came over LMTP.
+    pub lmtp: bool,
     pub tls: bool,
     /// Without brackets; empty for `<>`.
     pub mail_from: String,

@@ -16,7 +16,7 @@ use super::cast::{self, Before, Scene};
 use super::dns::{self, DnsServer, DnsServerError};
 use super::sender::{self, Letter};
 use super::sink::{self, Sink, SinkError, SinkSettings};
-use crate::boot::{BootError, House, Running, is_in_use};
+use crate::boot::{BootError, House, Running, Sockets, is_in_use};
 use crate::clock::Clock;
 use crate::config::{self, ConfigError};
 use crate::doors::control::Apply;
@@ -57,7 +57,7 @@ impl Stage {
         let loaded = config::load(Some(&file), std::iter::empty())?;
         let house = House::build(loaded.config, Clock::system()).await?;
         house.control().apply_here(accounts_file(dir)?).await.map_err(StageError::Accounts)?;
-        let running = Running::open(house).await?;
+        let running = Running::open(house, Sockets::default()).await?;
         let door = running.ready.listeners.get("send.0").copied().unwrap_or(loopback);
         Ok(Self { running, dir: dir.to_owned(), door, dns, sink })
     }

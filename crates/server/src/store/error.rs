@@ -35,6 +35,15 @@ pub enum StoreError {
         /// Why, and what helps.
         cause: String,
     },
+    /// Somebody else keeps something there.
+    #[error(
+        "the store `{store}` has tables of another program: nothing was changed (name a database of its own in \
+         `[store] url`)"
+    )]
+    Strange {
+        /// The file or address.
+        store: String,
+    },
     /// There is none.
     #[error("there is no store at `{store}` (`countersign init` makes one)")]
     Missing {

@@ -112,6 +112,12 @@ impl Keys {
         row.map(|row| self.unwrap_row(account.as_str(), &row).map(Arc::new)).transpose()
     }
 
+    /// Forgets the key of an account: it is read anew when it is wanted, or made anew when it was destroyed.
+    pub fn forget(&self, account: &AccountId) {
+        let mut cache = self.0.cache.write().unwrap_or_else(PoisonError::into_inner);
+        cache.remove(account);
+    }
+
     /// Opens every key that the store has, and says whose does not.
     pub async fn check(&self) -> Result<(), SealError> {
         let mut last = (String::new(), 0_i64);

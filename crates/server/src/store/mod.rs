@@ -17,6 +17,7 @@ mod migrations;
 pub mod nodes;
 pub mod outbox;
 mod row;
+pub mod shared;
 mod tables;
 mod transaction;
 mod write;
@@ -26,14 +27,21 @@ pub use changes::Changes;
 pub use db::Store;
 pub use error::StoreError;
 pub use keys::{AccountKey, Keys};
+pub use ledger::newest::newest_entry;
+pub use ledger::onward::{Start, onward, starts};
 pub use ledger::page::{Page, Place, page};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
-    Act, Block, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit, RecordError,
-    Recorded, Refuse, Release,
+    Act, Block, Checkpoints, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit,
+    RecordError, Recorded, Refuse, Release,
+};
+pub use ledger::{
+    Erasure, Expired, ExportError, Exported, Known, LogError, ProveError, Proved, Retention, erase_account,
+    erase_reference, export, hold_against, is_sealed_for, prove,
 };
 pub use nodes::Left;
 pub use row::{Column, Row};
+pub use shared::Shared;
 pub use transaction::Transaction;
 pub use write::{Value, Write};

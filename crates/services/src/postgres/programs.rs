@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use super::OWNER;
+use super::{GUARDED, OWNER};
 
 /// A folder with `initdb`, `postgres` and `psql`, and the user that Postgres wants where we are root.
 #[derive(Debug, Clone)]
@@ -60,7 +60,11 @@ impl Programs {
         let mut command = self.command("initdb");
         command.args(["-A", "trust", "--no-sync", "-U", OWNER, "-E", "UTF8", "--locale=C"]);
         command.args(["--locale-provider=icu", "--icu-locale=en-US", "-D"]).arg(data);
-        output(&mut command).map(drop)
+        output(&mut command)?;
+        // One role has to say a password; everybody else on this machine is trusted.
+        let rules = data.join("pg_hba.conf");
+        let trust = fs::read_to_string(&rules)?;
+        fs::write(rules, format!("host all {GUARDED} 127.0.0.1/32 scram-sha-256\n{trust}"))
     }
 
     /// Runs statements.

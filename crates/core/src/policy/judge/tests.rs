@@ -12,7 +12,7 @@ use crate::address::EmailAddress;
 use crate::evidence::{Evidence, Strength, Why};
 use crate::ids::{AccountId, Ref};
 use crate::message::Message;
-use crate::request::{Client, Envelope, Mode, Submission};
+use crate::request::{Ask, Client, Envelope, Mode, Submission};
 
 /// Findings of some kinds, then: the author's domain, recipients, account.
 type Draw = (Vec<(usize, usize, usize, bool)>, usize, usize, usize);

@@ -14,6 +14,7 @@ use countersign_core::reason;
 use countersign_core::request::{Ask, Command, Request, Submission, Verb};
 use countersign_wire::limits::Limits;
 use countersign_wire::smtp::parameters::{Notify, RcptParameters};
+use countersign_wire::smtp::reply::Reply;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -46,6 +47,17 @@ struct Draft {
     at_most: Option<(String, u32)>,
 }
 
+/// Why held mail does not reach somebody.
+struct Failure {
+    template: &'static str,
+    /// RFC 3463.
+    status: String,
+    /// What the upstream said.
+    diagnostic: Option<String>,
+    /// What tells its reports from others about the same mail.
+    name: String,
+}
+
 impl Notifier {
     /// The rows of everything that must be told. What cannot be written down is logged: a notice never
     /// stops what it is about.
@@ -56,13 +68,17 @@ impl Notifier {
         ruling: &Ruling,
         means: &Means,
     ) -> Vec<Write> {
+        self.sealed(ruling, self.drafts(request, account, ruling, means)).await
+    }
+
+    async fn sealed(&self, ruling: &Ruling, drafts: Vec<Draft>) -> Vec<Write> {
         let mut rows = Vec::new();
-        for draft in self.drafts(request, account, ruling, means) {
+        for draft in drafts {
             let id = draft.id.clone();
             match self.seal(ruling, draft).await {
                 Ok(row) => rows.push(row),
                 Err(error) => {
-                    tracing::error!(%error, "account.id" = %account.id, id, "a notice cannot be written");
+                    tracing::error!(%error, "account.id" = %ruling.account(), id, "a notice cannot be written");
                 }
             }
         }
@@ -139,22 +155,60 @@ impl Notifier {
             Verb::HeldExpire => (include_str!("../notices/expired.txt"), EXPIRED),
             _ => return vec![],
         };
+        let everybody: Vec<_> = mail.recipients().collect();
+        let failure = Failure { template, status: status.to_owned(), diagnostic: None, name: String::new() };
+        self.failed(&failure, account, ruling, held, mail, &everybody)
+    }
+
+    /// The rows of reports that the upstream refused a recipient of held mail for good when it was released.
+    #[expect(clippy::too_many_arguments, reason = "each is one thing that the report says")]
+    pub(super) async fn undeliverable(
+        &self,
+        ruling: &Ruling,
+        account: &Account,
+        held: &Held,
+        mail: &HeldMail,
+        place: usize,
+        name: &str,
+        reply: &Reply,
+    ) -> Vec<Write> {
+        let failure = Failure {
+            template: include_str!("../notices/undeliverable.txt"),
+            // RFC 3463 3.1: "Other undefined Status", when the upstream gives none.
+            status: reply.enhanced().map_or_else(|| "5.0.0".to_owned(), |status| status.to_string()),
+            diagnostic: Some(reply.to_string()),
+            name: format!(":{name}"),
+        };
+        let recipient: Vec<_> = mail.recipients().skip(place).take(1).collect();
+        let drafts = self.failed(&failure, account, ruling, held, mail, &recipient);
+        self.sealed(ruling, drafts).await
+    }
+
+    /// Reports to the owner of the account and, if that is the account, to the sender.
+    fn failed(
+        &self,
+        failure: &Failure,
+        account: &Account,
+        ruling: &Ruling,
+        held: &Held,
+        mail: &HeldMail,
+        everybody: &[(&EmailAddress, &RcptParameters)],
+    ) -> Vec<Draft> {
         // RFC 5321 3.6.3: "SMTP servers MUST NOT send notification messages about problems transporting
         // notification messages."
         let Some(sender) = mail.envelope.mail_from.as_ref().filter(|_| held.gate == "send") else {
             return vec![];
         };
-        let everybody: Vec<_> = mail.recipients().collect();
         // RFC 3461 4.1: with NOTIFY the sender hears of those failures only that it asked for.
         let asked: Vec<_> = everybody.iter().copied().filter(|(_, said)| asks_for_failure(said)).collect();
         let sender = Some(sender).filter(|sender| account.has_proved(sender.domain()) && !asked.is_empty());
         let owner = account.owner_email.as_ref();
         let mut drafts = Vec::new();
         let sender = sender.filter(|sender| owner != Some(*sender));
-        for (who, to, about) in [("owner", owner, everybody), ("sender", sender, asked)] {
+        for (who, to, about) in [("owner", owner, everybody), ("sender", sender, &asked)] {
             let Some(to) = to.filter(|to| can_be_written(to)) else { continue };
-            let id = format!("dsn:{}:{who}", held.reference);
-            let octets = self.dsn(&id, to, template, status, ruling, held, mail, &about);
+            let id = format!("dsn:{}:{who}{}", held.reference, failure.name);
+            let octets = self.dsn(&id, to, failure, ruling, held, mail, about);
             let (kind, remember_until) = (MailKind::Dsn, Timestamp::UNIX_EPOCH);
             drafts.push(Draft { id, kind, to: to.clone(), octets, remember_until, at_most: None });
         }
@@ -166,8 +220,7 @@ impl Notifier {
         &self,
         id: &str,
         to: &EmailAddress,
-        template: &str,
-        status: &'static str,
+        failure: &Failure,
         ruling: &Ruling,
         held: &Held,
         mail: &HeldMail,
@@ -181,14 +234,16 @@ impl Notifier {
         let (delivered, sent) = if held.in_doubt { IN_DOUBT } else { UNDELIVERED };
         words.insert("delivered", delivered.to_owned());
         words.insert("sent", sent.to_owned());
-        let text = fill(template, &words);
+        words.insert("diagnostic", word(failure.diagnostic.as_deref().unwrap_or_default()));
+        let text = fill(failure.template, &words);
         let report = Report {
             hostname: self.hostname.as_str(),
             reference: held.reference,
             arrived: held.at,
             envelope_id: mail.parameters.mail.envid.as_deref(),
             recipients: recipients.iter().map(|(to, said)| (*to, said.orcpt.as_deref())).collect(),
-            status,
+            status: &failure.status,
+            diagnostic: failure.diagnostic.as_deref(),
         };
         let message = Message::read(mail.bytes.clone().into(), &Limits::default());
         let (to, name) = (to.to_string(), self.name(ruling, id));

@@ -19,7 +19,9 @@ pub(super) struct Report<'a> {
     /// Each with ORCPT, as it came.
     pub(super) recipients: Vec<(&'a EmailAddress, Option<&'a str>)>,
     /// RFC 3463.
-    pub(super) status: &'static str,
+    pub(super) status: &'a str,
+    /// What the next server said.
+    pub(super) diagnostic: Option<&'a str>,
 }
 
 impl Report<'_> {
@@ -43,9 +45,18 @@ impl Report<'_> {
                 typed(&recipient.to_string()),
                 self.status
             );
+            // RFC 3464 2.3.6: "the diagnostic code issued by the mail transport", with its type.
+            let said = self.diagnostic.map(|said| format!("Diagnostic-Code: smtp; {}\r\n", ascii(said)));
+            out.push_str(&said.unwrap_or_default());
         }
         out
     }
+}
+
+/// RFC 3464 2.3.6 has ASCII there.
+fn ascii(text: &str) -> String {
+    let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    text.chars().map(plain).take(MOST_DIAGNOSTIC).collect()
 }
 
 /// What was in xtext (RFC 3461 4) in plain words; as it came, if those are not printable ASCII.
@@ -84,6 +95,8 @@ fn push_hex(out: &mut String, character: char) {
     let _done = write!(out, "\\x{{{:X}}}", u32::from(character));
 }
 
+/// A line of a report; RFC 5322 2.1.1 allows 998.
+const MOST_DIAGNOSTIC: usize = 900;
 /// RFC 3463 3.8: "Delivery not authorized, message refused".
 pub(super) const REFUSED: &str = "5.7.1";
 /// RFC 3463 3.5: "The message was considered too old by the rejecting system".
@@ -107,6 +120,7 @@ mod tests {
                 (&recipients[1], None),
             ],
             status: REFUSED,
+            diagnostic: Some("550 5.1.1 nob\u{f6}dy"),
         };
         assert_eq!(
             report.text(),
@@ -114,8 +128,8 @@ mod tests {
              X-Countersign-Ref: 7Q2K3M9TBC\r\nOriginal-Envelope-Id: QQ+314 159\r\n\r\n\
              Original-Recipient: rfc822;Bo+news@reader.example\r\n\
              Final-Recipient: rfc822; bo@reader.example\r\nAction: failed\r\n\
-             Status: 5.7.1\r\n\r\nFinal-Recipient: utf-8; k\\x{E4}the@reader.example\r\nAction: failed\r\n\
-             Status: 5.7.1\r\n"
+             Status: 5.7.1\r\nDiagnostic-Code: smtp; 550 5.1.1 nob?dy\r\n\r\nFinal-Recipient: utf-8; k\\x{E4}the@reader.example\r\nAction: failed\r\n\
+             Status: 5.7.1\r\nDiagnostic-Code: smtp; 550 5.1.1 nob?dy\r\n"
         );
     }
 

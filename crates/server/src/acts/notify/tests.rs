@@ -33,6 +33,7 @@ fn every_word_of_every_text_is_one_that_is_filled_in() {
         "held_at",
         "recipients",
         "reasons",
+        "diagnostic",
     ];
     for template in [
         include_str!("../notices/blocked.txt"),
@@ -40,6 +41,7 @@ fn every_word_of_every_text_is_one_that_is_filled_in() {
         include_str!("../notices/network.txt"),
         include_str!("../notices/refused.txt"),
         include_str!("../notices/expired.txt"),
+        include_str!("../notices/undeliverable.txt"),
     ] {
         let words = template.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
         words.for_each(|word| assert!(known.contains(&word), "{word}"));

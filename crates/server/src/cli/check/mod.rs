@@ -127,7 +127,7 @@ fn told(path: &Path, ruling: Option<&Value>, normalised: bool, error: Option<&st
     let reasons = ruling.and_then(|r| r.get("reasons")).and_then(Value::as_array);
     let codes: Vec<Value> =
         reasons.into_iter().flatten().filter_map(|reason| reason.get("code")).cloned().collect();
-    let mut line = json!({ "file": path.to_string_lossy(), "decision": decision, "reasons": codes, "ruling": ruling, "error": error });
+    let mut line = json!({ "v": 1, "file": path.to_string_lossy(), "decision": decision, "reasons": codes, "ruling": ruling, "error": error });
     if let Some(object) = line.as_object_mut().filter(|_| normalised) {
         object.insert("normalised".to_owned(), json!(true));
     }

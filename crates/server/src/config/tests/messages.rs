@@ -97,9 +97,14 @@ fn half_a_certificate_is_refused() {
 #[test]
 fn stores_that_are_not_built_say_so() {
     assert_eq!(
-        wrong("[store]\nshared = \"redis://db.example\""),
-        "/etc/x.toml:2: `shared` in [store] is `redis://db.example`: shared counters over Redis are not built \
-         yet: `memory:` is allowed"
+        wrong("[store]\nshared = \"rediss://cs:s3cret@db.example\""),
+        "/etc/x.toml:2: `shared` in [store] is `rediss://cs:***@db.example`: TLS to Redis is not built: `redis://` \
+         over a network of your own, or through a tunnel, is allowed"
+    );
+    assert_eq!(
+        wrong("[store]\nshared = \"redis:\""),
+        "/etc/x.toml:2: `shared` in [store] is `redis:`: `memory:` or an address is allowed, as in \
+         `redis://127.0.0.1:6379/0`"
     );
     assert_eq!(
         wrong("[store]\nurl = \"mysql:\""),

@@ -62,6 +62,18 @@ fn passwords_never_cross_the_network_in_the_clear() {
 }
 
 #[test]
+fn keys_never_cross_the_network_in_the_clear() {
+    for listen in ["0.0.0.0:8025", "192.0.2.1:8025", "[::]:8025"] {
+        let open = format!("[api]\nlisten = \"{listen}\"\n");
+        assert!(
+            unfit(&open).starts_with(&format!("[api] listens on `{listen}`: `tls = \"off\"` is allowed"))
+        );
+        assert!(config(&format!("{open}tls = \"implicit\"")).fit_to_serve().is_ok());
+    }
+    assert!(config("[api]\nlisten = \"[::1]:8025\"").fit_to_serve().is_ok());
+}
+
+#[test]
 fn what_is_there_twice_is_refused() {
     let text = format!("{MAIL}{MAIL}");
     assert_eq!(
@@ -75,20 +87,21 @@ fn what_is_there_twice_is_refused() {
 }
 
 #[test]
-fn what_is_not_built_is_never_ignored() {
-    let text = r#"
-[[send.upstream]]
-url = "lmtp://mx.example"
-xclient = true
-"#;
-    let expected = "\
-upstream `default`: `lmtp://` is not built yet
-upstream `default`: `xclient` is not built yet";
-    let loaded = loaded(text).unwrap();
-    assert_eq!(loaded.config.fit_to_serve().unwrap_err().to_string(), expected);
-    let warned: Vec<String> =
-        expected.lines().map(|line| format!("{line}: `serve` does not start with it")).collect();
-    assert_eq!(loaded.warnings, warned);
+fn an_upstream_is_told_who_the_client_is_or_who_we_are() {
+    let both = "[[send.upstream]]\nurl = \"smtp://mx.example\"\nxclient = true\nauth_file = \"a\"";
+    assert_eq!(
+        unfit(both),
+        "upstream `default`: `xclient` and `auth_file` do not go together: whoever is named with XCLIENT is taken \
+         for who has signed in; let the upstream trust our address"
+    );
+    for one in ["xclient = true", "auth_file = \"a\"", "ca_file = \"ca.pem\""] {
+        let text = format!("[[send.upstream]]\nurl = \"lmtp://mx.example:24\"\n{one}");
+        let loaded = loaded(&text).unwrap();
+        assert!(loaded.config.fit_to_serve().is_ok() && loaded.warnings.is_empty(), "{one}");
+    }
+    let idle = "[[send.upstream]]\nurl = \"smtp://mx.example\"\nca_file = \"ca.pem\"\ntls_verify = false";
+    let expected = "upstream `default`: `ca_file` has no effect with `tls_verify = false`";
+    assert_eq!(loaded(idle).unwrap().warnings, [expected]);
 }
 
 #[test]

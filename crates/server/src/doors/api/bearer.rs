@@ -74,18 +74,20 @@ impl Api {
         // A key is its secret alone, so each wrong one is a login of its own.
         let login = tag.iter().fold(String::from("key:"), |text, octet| format!("{text}{octet:02x}"));
         let (guesses, attempt) = (&self.capacity.guesses, Attempt { login: &login, ip, meant });
-        if guesses.open(attempt, Instant::now()) == Open::Nobody {
+        if guesses.open(attempt, Instant::now()).await == Open::Nobody {
             return Err(KeyError::TooMany);
         }
         let checked = self.check(found, secret, ip).await;
-        let open = guesses.open(attempt, Instant::now());
+        let open = match &checked {
+            Err(KeyError::Wrong) => guesses.failed(attempt, Instant::now()).await,
+            _ => guesses.open(attempt, Instant::now()).await,
+        };
         match &checked {
             _ if open == Open::Nobody => return Err(KeyError::TooMany),
             Ok(_) => {
                 self.capacity.admission.remember(ip);
                 guesses.remember(attempt, Instant::now());
             }
-            Err(KeyError::Wrong) => guesses.count(attempt, open, Instant::now()),
             Err(_) => {}
         }
         match checked {

@@ -91,10 +91,7 @@ impl Api {
             }
             return;
         };
-        let ready = socket.set_nodelay(true);
-        // A peer that takes nothing of its answer holds the connection no longer than this.
-        let patient = rustix::net::sockopt::set_tcp_user_timeout(&socket, UNHEARD_MS);
-        if let Err(error) = ready.and(patient.map_err(Into::into)) {
+        if let Err(error) = options(&socket) {
             tracing::debug!(%ip, %error, "a connection has no options");
         }
         let Some(acceptor) = &self.settings.tls else {
@@ -106,6 +103,12 @@ impl Api {
             Err(_) => tracing::debug!(%ip, "a handshake took too long"),
         }
     }
+}
+
+fn options(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    // A peer that takes nothing of its answer holds the connection no longer than this.
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(socket, UNHEARD_MS)?)
 }
 
 /// Answers requests until the peer has no more, is too slow, or the server stops.

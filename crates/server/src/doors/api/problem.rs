@@ -10,9 +10,12 @@ use serde_json::{Value, json};
 
 /// An error of a request.
 #[derive(Debug)]
-pub(in crate::doors) struct Problem {
+pub(in crate::doors) struct Problem(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
     kind: Kind,
-    /// What the peer reads: a code of ours in place of the kind's, a sentence, the ruling behind it.
+    /// What the peer reads: a code in place of the kind's, a sentence, the ruling behind it.
     code: Option<String>,
     detail: String,
     ruling: Option<(Value, Value)>,
@@ -109,13 +112,16 @@ impl Kind {
 
 impl Problem {
     pub(in crate::doors) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, code: None, detail: detail.into(), ruling: None, log: None, headers: vec![] }
+        let (detail, headers) = (detail.into(), vec![]);
+        Self(Box::new(Told { kind, code: None, detail, ruling: None, log: None, headers }))
     }
 
     /// Something of ours failed: the log says what, the peer only that.
     pub(in crate::doors) fn of(error: impl Display) -> Self {
         let detail = "something of ours failed; the server's log says what, under the request's id";
-        Self { log: Some(error.to_string()), ..Self::new(Kind::Internal, detail) }
+        let mut problem = Self::new(Kind::Internal, detail);
+        problem.0.log = Some(error.to_string());
+        problem
     }
 
     pub(in crate::doors) fn not_found(what: impl Into<String>) -> Self {
@@ -128,8 +134,9 @@ impl Problem {
 
     pub(in crate::doors) fn not_permitted(ruling: &Ruling) -> Self {
         let sentences: Vec<&str> = ruling.reasons().iter().map(|cause| cause.sentence.as_str()).collect();
-        let code = ruling.reasons().first().map(|cause| cause.code.to_owned());
-        Self { code, ..Self::new(Kind::NotPermitted, sentences.join(" ")) }.with(ruling)
+        let mut problem = Self::new(Kind::NotPermitted, sentences.join(" ")).with(ruling);
+        problem.0.code = ruling.reasons().first().map(|cause| cause.code.to_owned());
+        problem
     }
 
     pub(in crate::doors) fn conflict(ruling: &Ruling) -> Self {
@@ -144,13 +151,13 @@ impl Problem {
 
     /// Something that is needed is not there now.
     pub(in crate::doors) fn unavailable(code: &str, why: impl Into<String>) -> Self {
-        let seconds = HeaderValue::from_static("5");
-        Self { code: Some(code.to_owned()), ..Self::new(Kind::Unavailable, why) }
-            .header(header::RETRY_AFTER, seconds)
+        let mut problem = Self::new(Kind::Unavailable, why);
+        problem.0.code = Some(code.to_owned());
+        problem.header(header::RETRY_AFTER, HeaderValue::from_static("5"))
     }
 
     pub(in crate::doors) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
@@ -161,36 +168,37 @@ impl Problem {
 
     /// The sentence, as the owner of the data directory reads it.
     pub(in crate::doors) fn detail(&self) -> String {
-        self.log.clone().unwrap_or_else(|| self.detail.clone())
+        self.0.log.clone().unwrap_or_else(|| self.0.detail.clone())
     }
 
     fn with(mut self, ruling: &Ruling) -> Self {
-        self.ruling = Some((json!(ruling.reference()), json!(ruling.missing())));
+        self.0.ruling = Some((json!(ruling.reference()), json!(ruling.missing())));
         self
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        if let Some(log) = &self.log {
+        let Told { kind, code, detail, ruling, log, headers } = *self.0;
+        if let Some(log) = log {
             tracing::error!(why = log, "a request failed");
         }
-        let (word, status, title) = self.kind.words();
+        let (word, status, title) = kind.words();
         // RFC 9457 3.1.1: "type" is a URI reference; ours leads to the page that this server has of it.
         let mut body = json!({
             "type": format!("{PAGE}#{word}"),
             "title": title,
             "status": status.as_u16(),
-            "detail": self.detail,
-            "code": self.code.as_deref().unwrap_or(word),
+            "detail": detail,
+            "code": code.as_deref().unwrap_or(word),
         });
-        if let (Some((reference, missing)), Some(body)) = (self.ruling, body.as_object_mut()) {
+        if let (Some((reference, missing)), Some(body)) = (ruling, body.as_object_mut()) {
             body.insert("ref".to_owned(), reference);
             body.insert("missing".to_owned(), missing);
         }
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, kind, body.to_string()).into_response();
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(headers);
         response
     }
 }

@@ -13,7 +13,7 @@ use super::page::{AFTER, LIMIT};
 use super::query::{Parameter, ParameterKind};
 use super::{Current, evaluate, ledger, openapi, problem};
 use crate::accounts::KeyScope;
-use crate::doors::control::{accounts, held, rulings};
+use crate::doors::control::{self, accounts, held, probe, rulings};
 
 /// One thing that can be asked.
 pub(super) struct Route {
@@ -131,6 +131,24 @@ pub(super) fn table() -> Vec<Route> {
             ..Route::post("/v1/apply", "apply", AccountsWrite, Json("Done"), post(accounts::apply))
         }
         .says("Load accounts from a file; on the control socket only"),
+        Route {
+            needs: Needs::Local,
+            takes: Takes::Json("Probe", probe::PROBE),
+            ..Route::post("/v1/probe", "lendLogin", AccountsWrite, Json("Lent"), post(probe::lend))
+        }
+        .says("Lend a login for a minute, for a letter of our own; on the control socket only"),
+        Route {
+            needs: Needs::Local,
+            takes: Takes::Json("Erase", control::ledger::ERASE),
+            ..Route::post(
+                "/v1/ledger/erase",
+                "erase",
+                LedgerRead,
+                Json("Erased"),
+                post(control::ledger::erase),
+            )
+        }
+        .says("Erase what was said in entries of the ledger; on the control socket only"),
         Route::public("/openapi.json", "openapi", Text("application/json"), get(openapi::show))
             .says("This document"),
         Route::public(problem::PAGE, "problems", Text("text/markdown"), get(problem::page))

@@ -312,6 +312,48 @@ struct Apply {
     prune: bool,
 }
 
+/// What is erased: one of the two.
+#[derive(ToSchema)]
+struct Erase {
+    #[schema(nullable = true, required = false)]
+    r#ref: Option<String>,
+    #[schema(nullable = true, required = false)]
+    account: Option<String>,
+}
+
+/// What was said is gone; the ruling that records it.
+#[derive(ToSchema)]
+struct Erased {
+    done: bool,
+    /// How many payloads.
+    payloads: u64,
+    /// Of an account: whether its key was destroyed with them, or is kept because other nodes may seal with it.
+    #[schema(required = false)]
+    key: KeyFate,
+    ruling: Ruling,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum KeyFate {
+    Destroyed,
+    Kept,
+}
+
+/// Whose login is lent.
+#[derive(ToSchema)]
+struct Probe {
+    account: String,
+}
+
+/// A login that ends by itself.
+#[derive(ToSchema)]
+struct Lent {
+    login: String,
+    secret: String,
+    until: String,
+}
+
 /// What was asked is done, and recorded as this ruling.
 #[derive(ToSchema)]
 struct Done {
@@ -370,6 +412,11 @@ struct Problem {
     Unblock,
     SetMode,
     Apply,
+    Erase,
+    Erased,
+    KeyFate,
+    Probe,
+    Lent,
     Done,
     Problem
 )))]

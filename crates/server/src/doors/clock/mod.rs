@@ -3,6 +3,7 @@
 
 mod custody;
 mod post;
+mod retention;
 
 use std::time::Duration;
 
@@ -17,12 +18,14 @@ use crate::store::jobs::{self, Job};
 use crate::store::lease::{back_off, later};
 
 pub use post::Post;
+pub use retention::Days;
 
 /// What the clock needs.
 #[derive(Clone)]
 pub struct Clockwork {
     pub control: Control,
     pub post: Post,
+    pub days: Days,
     /// The name of this node in leases: the origin of its log.
     pub name: String,
 }
@@ -97,6 +100,7 @@ impl Clockwork {
         if counts::has_before(store, today).await? {
             store.change(&[counts::forget_before(today)]).await?;
         }
+        self.forget_payloads().await?;
         loop {
             let due = jobs::due(store, &self.name, self.control.clock.now(), AT_ONCE).await?;
             if due.is_empty() {

@@ -91,6 +91,13 @@ impl Control {
                 "`platform` is the platform itself: give the account another id",
             ));
         }
+        if let Some((account, name)) = self.unknown_upstream(&file) {
+            let known: Vec<String> = self.exits.0.iter().map(|exit| format!("`{}`", exit.name)).collect();
+            return Err(Problem::bad_request(&format!(
+                "account `{account}` names the upstream `{name}`, which the configuration does not have: there is {}",
+                known.join(", ")
+            )));
+        }
         if let Some(login) = accounts::taken_login(&self.store, &file).await.map_err(Problem::of)? {
             let why = format!("login `{login}` belongs to another account: give each login one owner");
             return Err(Problem::bad_request(why));
@@ -130,6 +137,14 @@ impl Control {
             secrets.staff.insert(email, Kept { hash: hash(secret).await?, tag });
         }
         Ok(secrets)
+    }
+
+    /// An account of a file whose mail would go nowhere. A configuration without any upstream is not the server's.
+    fn unknown_upstream<'f>(&self, file: &'f AccountsFile) -> Option<(&'f AccountId, &'f str)> {
+        let names = |name: &str| self.exits.0.is_empty() || self.exits.0.iter().any(|exit| exit.name == name);
+        let mut named =
+            file.accounts.iter().filter_map(|account| Some((&account.id, account.upstream.as_deref()?)));
+        named.find(|(_, name)| !names(name))
     }
 }
 

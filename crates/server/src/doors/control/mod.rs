@@ -3,6 +3,8 @@
 
 pub(super) mod accounts;
 pub(super) mod held;
+pub(super) mod ledger;
+pub(super) mod probe;
 pub(super) mod rulings;
 
 use std::sync::Arc;
@@ -74,7 +76,7 @@ impl Control {
         let done = self.gate.apart(async move {
             let reply = gate.pass(case, means).await;
             if is_rows {
-                directory.forget();
+                directory.changed();
             }
             // What stood in the way of the clock may be gone.
             gate.bell.ring();

@@ -61,25 +61,22 @@ impl Door {
             None => false,
         };
         let (guesses, attempt) = (&self.capacity.guesses, Attempt { login: credentials.login(), ip, meant });
-        if guesses.open(attempt, Instant::now()) == Open::Nobody {
+        if guesses.open(attempt, Instant::now()).await == Open::Nobody {
             return Err(SignInError::TooMany);
         }
         let checked = self.check(known, credentials, ip).await;
-        let open = guesses.open(attempt, Instant::now());
+        let open = match &checked {
+            Err(SignInError::Wrong | SignInError::TooMany) => guesses.failed(attempt, Instant::now()).await,
+            // Who has the right secret has not guessed.
+            _ => guesses.open(attempt, Instant::now()).await,
+        };
         match &checked {
             _ if open == Open::Nobody => return Err(SignInError::TooMany),
             Ok(_) => {
                 self.capacity.admission.remember(ip);
                 guesses.remember(attempt, Instant::now());
             }
-            // Who has the right secret has not guessed.
-            Err(
-                SignInError::Directory(_)
-                | SignInError::Network
-                | SignInError::Expired
-                | SignInError::Blocked,
-            ) => {}
-            Err(SignInError::Wrong | SignInError::TooMany) => guesses.count(attempt, open, Instant::now()),
+            Err(_) => {}
         }
         match checked {
             Ok(_) | Err(SignInError::Directory(_)) => checked,

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::admission::Place;
-use super::conversation::Peer;
+use super::conversation::{Closing, Peer};
 use super::{Door, within};
 
 /// Why nobody knows who is there. The connection is closed without a word: whoever sent this speaks no SMTP.
@@ -45,7 +45,7 @@ impl Door {
         mut socket: TcpStream,
         balancer: SocketAddr,
         current: watch::Receiver<Arc<Self>>,
-        stop: watch::Receiver<bool>,
+        closing: watch::Receiver<Closing>,
         waiting: Place,
     ) {
         let header = read_header(&mut socket, &self.settings.limits);
@@ -63,7 +63,7 @@ impl Door {
         };
         match self.admit(from.ip()) {
             Ok(place) => {
-                let peer = Peer::new(from.ip(), current, stop).through(balancer.ip());
+                let peer = Peer::new(from.ip(), current, closing).through(balancer.ip());
                 self.receive(socket, peer, place).await;
             }
             Err(reply) => self.turn_away(socket, from, reply),

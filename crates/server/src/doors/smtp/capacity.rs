@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::admission::{Admission, Connections};
 use super::guesses::{Guesses, MostGuesses};
+use crate::store::Shared;
 
 /// How much there is of everything.
 #[derive(Debug, Clone)]
@@ -35,14 +36,14 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Everything is free.
+    /// Everything is free. Guesses are counted together with other nodes.
     #[must_use]
-    pub fn new(settings: CapacitySettings) -> Self {
+    pub fn new(settings: CapacitySettings, shared: Shared) -> Self {
         let stress = Stress::new();
         Self {
             admission: Admission::new(settings.connections, stress.clone()),
             budget: Budget::new(settings.bytes_in_flight, stress.clone()),
-            guesses: Guesses::new(settings.guesses),
+            guesses: Guesses::new(settings.guesses, shared),
             volume: Volume { data_dir: settings.data_dir, seen: Arc::default() },
             stress,
         }
@@ -254,27 +255,28 @@ mod tests {
         assert!(!stress.is_on());
     }
 
-    #[test]
-    fn other_limits_hold_for_what_is_under_way_too() {
+    #[tokio::test]
+    async fn other_limits_hold_for_what_is_under_way_too() {
         let connections = |all| Connections { per_ip: 10, per_net: 10, all };
         let guesses = |login| MostGuesses { login, net: 10, all: 10, window: Duration::from_secs(60) };
-        let capacity = Capacity::new(CapacitySettings {
+        let settings = CapacitySettings {
             connections: connections(100),
             bytes_in_flight: 100,
             guesses: guesses(2),
             data_dir: PathBuf::from("/"),
-        });
+        };
+        let capacity = Capacity::new(settings, Shared::memory());
         let here = std::net::IpAddr::from([192, 0, 2, 1]);
         let _place = capacity.admission.admit(here, false).unwrap();
         let mut share = capacity.budget.share();
         assert!(share.grow_to(60));
         let attempt = Attempt { login: "acme", ip: here, meant: false };
-        capacity.guesses.count(attempt, Open::Everybody, Instant::now());
+        assert_eq!(capacity.guesses.failed(attempt, Instant::now()).await, Open::Everybody);
 
         capacity.adopt(connections(1), 50, guesses(1));
         assert!(capacity.admission.admit(here, true).is_err());
         assert!(!share.grow_to(61) && !capacity.budget.has(1) && capacity.stress.is_on());
-        assert_eq!(capacity.guesses.open(attempt, Instant::now()), Open::Nobody);
+        assert_eq!(capacity.guesses.open(attempt, Instant::now()).await, Open::Nobody);
     }
 
     #[test]

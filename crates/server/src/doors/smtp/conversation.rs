@@ -42,14 +42,27 @@ pub(super) struct Peer {
     pub(super) began: Instant,
     /// The door of the configuration that counts now.
     current: watch::Receiver<Arc<Door>>,
-    /// Turns true when the server stops.
-    pub(super) stop: watch::Receiver<bool>,
+    closing: watch::Receiver<Closing>,
+}
+
+/// Whether sessions have to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    No,
+    /// Between two transactions.
+    AtBoundary,
+    /// Wherever they wait for their client.
+    Now,
 }
 
 impl Peer {
     /// A peer that has connected just now.
-    pub(super) fn new(ip: IpAddr, current: watch::Receiver<Arc<Door>>, stop: watch::Receiver<bool>) -> Self {
-        Self { ip: ip.to_canonical(), through: None, began: Instant::now(), current, stop }
+    pub(super) fn new(
+        ip: IpAddr,
+        current: watch::Receiver<Arc<Door>>,
+        closing: watch::Receiver<Closing>,
+    ) -> Self {
+        Self { ip: ip.to_canonical(), through: None, began: Instant::now(), current, closing }
     }
 
     /// The same, as a balancer says.
@@ -60,6 +73,14 @@ impl Peer {
     /// Whether what it says crosses no network: the loopback of a balancer is not ours.
     pub(super) fn is_on_loopback(&self) -> bool {
         self.ip.is_loopback() && self.through.is_none_or(|balancer| balancer.is_loopback())
+    }
+
+    /// Waits until a session has to end, wherever it stands.
+    async fn cut(&mut self) {
+        if self.closing.wait_for(|closing| *closing == Closing::Now).await.is_err() {
+            // Who could say so is gone, and the session with it.
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -145,8 +166,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             self.say_hello().await?;
         }
         loop {
-            if *self.peer.stop.borrow() && !self.session.in_transaction() {
-                return self.leave(&SHUTTING_DOWN).await;
+            let closing = *self.peer.closing.borrow_and_update();
+            let at_boundary = !self.session.in_transaction();
+            if closing == Closing::Now || closing == Closing::AtBoundary && at_boundary {
+                return self.shut_down().await;
             }
             // Nothing is cut off half-way in a write: what waits is written before waiting for the client.
             self.lines.flush_unless_more().await?;
@@ -155,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             let (most, until) = (self.door.settings.limits.command_line, self.patience());
             let line = tokio::select! {
                 line = self.lines.line(most, until) => line?,
-                Ok(()) = self.peer.stop.changed() => continue,
+                Ok(()) = self.peer.closing.changed() => continue,
                 Ok(()) = self.stress.changed() => continue,
             };
             if answers_us && matches!(line, Line::Text(_) | Line::TooLong | Line::BareLf) {
@@ -363,6 +386,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.session.advance(Event::Closed);
         self.say(&reply.reply()).await?;
         Ok(Next::Close)
+    }
+
+    /// The server ends before the session does: the client hears so, also when it is saying something.
+    async fn shut_down(&mut self) -> io::Result<Next> {
+        let next = self.leave(&SHUTTING_DOWN).await?;
+        self.lines.linger().await?;
+        Ok(next)
     }
 
     async fn say(&mut self, reply: &Reply) -> io::Result<()> {

@@ -123,7 +123,7 @@ impl Letter {
             Sending::BySender => Some(letter.owner_by_sender(door).await),
         };
         if let Some(found) = found {
-            letter = letter.given_to(door, found).await?;
+            letter = Box::pin(letter.given_to(door, found)).await?;
         }
         if letter.mail.parameters.size.is_some_and(|size| size > door.settings.limits.message_bytes as u64) {
             return Err(letter.refuse(door, "limit-message-bytes", "").await);
@@ -161,7 +161,8 @@ impl Letter {
     }
 
     /// Adds a recipient: the upstream is asked, and its answer is ours. While it is not known whose letter
-    /// it is, nobody knows which upstream to ask either: then the recipient waits for the message.
+    /// it is, nobody knows which upstream to ask either: then the recipient waits for the message, and it is the
+    /// only one if that upstream may speak LMTP.
     pub(super) async fn address(&mut self, door: &Door, rcpt: Rcpt) -> Reply {
         let recipient = match &rcpt.recipient {
             Recipient::Mailbox(path) => address(path),
@@ -170,7 +171,9 @@ impl Letter {
             }
         };
         let Some(recipient) = recipient else { return RECIPIENT_NO_DOMAIN.reply() };
-        if self.envelope.recipients.len() >= door.settings.limits.recipients {
+        let most =
+            if self.owner.is_none() && door.exits.have_lmtp() { 1 } else { door.settings.limits.recipients };
+        if self.envelope.recipients.len() >= most {
             return self.refuse_recipient(&recipient, Refusal::Ours("limit-recipients"));
         }
         if self.owner.is_none() {
@@ -295,7 +298,8 @@ impl Letter {
         let means = self.means();
         let message = Message::read(Bytes::new(), &door.settings.limits);
         let request = self.into_request(door, message);
-        door.gate.refuse(request, reason::known(code), detail, means).await.smtp
+        // Many refuse: what that needs lives on the heap, and only then.
+        Box::pin(door.gate.refuse(request, reason::known(code), detail, means)).await.smtp
     }
 
     fn means(&mut self) -> Means {

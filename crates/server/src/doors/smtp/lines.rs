@@ -220,6 +220,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
         Ok(())
     }
 
+    /// Says no more, and reads for a moment what is under way still: a connection that is closed before it was
+    /// read loses its last reply, too.
+    pub(super) async fn linger(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        let ended = async {
+            self.socket.shutdown().await?;
+            loop {
+                self.ahead.clear();
+                if self.socket.read_buf(&mut self.ahead).await? == 0 {
+                    return Ok(());
+                }
+            }
+        };
+        tokio::time::timeout(LINGER, ended).await.unwrap_or(Ok(()))
+    }
+
     /// The socket alone: what was read ahead is thrown away (RFC 3207 4.2).
     pub(super) fn into_socket(self) -> S {
         self.socket
@@ -272,6 +288,7 @@ pub(super) const fn endless(limits: &Limits) -> u64 {
 /// RFC 5321 4.5.3.2.5: "DATA Block: 3 minutes" for a client; 4.5.3.2.7 has 5 for a server.
 const READ: Duration = Duration::from_secs(300);
 const WRITE: Duration = Duration::from_secs(60);
+const LINGER: Duration = Duration::from_millis(500);
 /// What a read asks for between commands and inside a message.
 const COMMANDS: usize = 1024;
 const MESSAGE: usize = 16_384;

@@ -28,6 +28,7 @@ use countersign_wire::smtp::xclient;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::secret::Verifier;
@@ -45,7 +46,7 @@ pub(in crate::doors) use guesses::{Attempt, Open};
 pub use letter::code_of;
 pub(in crate::doors) use pace::Pace;
 
-use conversation::{Conversation, End, Peer};
+use conversation::{Closing, Conversation, End, Peer};
 
 /// A listener: the parts that it uses, and its settings. Another door with other settings can take its place
 /// at any time, and does for sessions that stand at their next transaction; what is counted is in `capacity`.
@@ -108,19 +109,19 @@ impl Door {
         listener: TcpListener,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut talks = tokio::task::JoinSet::new();
+        let (mut talks, closing) = (JoinSet::new(), watch::Sender::new(Closing::No));
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((socket, address)) => {
                         let door = Arc::clone(&current.borrow());
-                        let (ip, now, stop) = (address.ip(), current.clone(), stop.clone());
+                        let (ip, now, end) = (address.ip(), current.clone(), closing.subscribe());
                         let is_balancer = door.is_balancer(ip);
                         match if is_balancer { door.place(ip, true) } else { door.admit(ip) } {
                             Ok(place) if is_balancer => {
-                                talks.spawn(door.receive_proxied(socket, address, now, stop, place));
+                                talks.spawn(door.receive_proxied(socket, address, now, end, place));
                             }
-                            Ok(place) => drop(talks.spawn(door.receive(socket, Peer::new(ip, now, stop), place))),
+                            Ok(place) => drop(talks.spawn(door.receive(socket, Peer::new(ip, now, end), place))),
                             Err(reply) => door.turn_away(socket, address, reply),
                         }
                     }
@@ -134,10 +135,7 @@ impl Door {
             }
         }
         drop(listener);
-        let drained = async { while talks.join_next().await.is_some() {} };
-        if tokio::time::timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!("some sessions did not end within {} s and are cut", DRAIN.as_secs());
-        }
+        drain(talks, &closing).await;
     }
 
     /// Whether a peer is let in. A relay that is not trusted hears so before anything else.
@@ -225,9 +223,7 @@ impl Door {
             enhanced: true,
             xclient: if introduces { xclient::ATTRIBUTES.map(str::to_owned).to_vec() } else { vec![] },
         };
-        let theirs =
-            futures_util::future::join_all(self.exits.0.iter().map(|exit| exit.upstream.offers())).await;
-        let known: Vec<Capabilities> = theirs.into_iter().flatten().collect();
+        let known = self.exits.offers().await;
         // Upstreams of which nothing is known count only if nothing is known of any.
         let offer = match known.as_slice() {
             [] => ours.limited_to(&Capabilities::default()),
@@ -236,6 +232,23 @@ impl Door {
         let plaintext = matches!(self.settings.who, Who::Customers { plaintext_loopback: true });
         Rules { auth_required: customers, plaintext_auth: plaintext && peer.is_on_loopback(), offer }
     }
+}
+
+/// Sessions end at their next boundary; after a while those that wait for their client end at once, and at
+/// last nobody is waited for.
+async fn drain(mut talks: JoinSet<()>, closing: &watch::Sender<Closing>) {
+    for (how, patience) in [(Closing::AtBoundary, DRAIN), (Closing::Now, CUT)] {
+        closing.send_replace(how);
+        let ended = async { while talks.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, ended).await.is_ok() {
+            return;
+        }
+    }
+    tracing::warn!(
+        sessions = talks.len(),
+        "some sessions did not end within {} s and are cut",
+        (DRAIN + CUT).as_secs()
+    );
 }
 
 /// A reply of the wire with the ref of its transaction.
@@ -255,3 +268,4 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 const HANDSHAKE_UNDER_STRESS: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(30);
+const CUT: Duration = Duration::from_secs(10);

@@ -23,6 +23,10 @@ struct Session<'a> {
     connection: usize,
     tls: bool,
     helo: String,
+    /// The arguments of the last XCLIENT.
+    client: String,
+    /// It said LHLO: there is a reply for each recipient (RFC 2033).
+    lmtp: bool,
     signed_in: bool,
     envelope: Option<Envelope>,
 }
@@ -45,8 +49,18 @@ enum Next {
 /// Serves until the peer leaves, QUIT or a fault.
 pub(super) async fn run(stream: Stream, connection: usize, state: &State, tls: bool) -> io::Result<()> {
     let stream = BufReader::new(stream);
-    let (helo, signed_in, envelope) = (String::new(), false, None);
-    let mut session = Session { stream, state, connection, tls, helo, signed_in, envelope };
+    let (helo, client) = (String::new(), String::new());
+    let mut session = Session {
+        stream,
+        state,
+        connection,
+        tls,
+        helo,
+        client,
+        lmtp: false,
+        signed_in: false,
+        envelope: None,
+    };
     let mut next = session.speak(&On::Connect, "220 sink.example ESMTP").await?;
     while next != Next::Close {
         if next == Next::StartTls {
@@ -68,7 +82,15 @@ impl Session<'_> {
     async fn command(&mut self, line: &str) -> io::Result<Next> {
         let verb = line.get(..4).unwrap_or(line).to_ascii_uppercase();
         match verb.as_str() {
-            "EHLO" => self.hello(line).await,
+            "EHLO" | "LHLO" => {
+                self.lmtp = verb == "LHLO";
+                self.hello(line).await
+            }
+            "XCLI" if self.offers("XCLIENT") => {
+                argument(line).clone_into(&mut self.client);
+                self.envelope = None;
+                self.say("220 sink.example ESMTP").await
+            }
             "HELO" => {
                 self.helo = argument(line).to_owned();
                 self.speak(&On::Ehlo, "250 sink.example").await
@@ -110,6 +132,10 @@ impl Session<'_> {
         reply.push_str("250 ");
         reply.push_str(&last);
         self.speak(&On::Ehlo, &reply).await
+    }
+
+    fn offers(&self, name: &str) -> bool {
+        self.state.settings.extensions.iter().any(|line| line.split(' ').next() == Some(name))
     }
 
     async fn mail(&mut self, line: &str) -> io::Result<Next> {
@@ -155,11 +181,14 @@ impl Session<'_> {
         self.say("354 go ahead").await?;
         let Some(message) = self.body().await? else { return Ok(Next::Close) };
         let Some(envelope) = self.envelope.take() else { return Ok(Next::Close) };
+        let others = if self.lmtp { envelope.recipients.len().saturating_sub(1) } else { 0 };
         let act = self.state.strike(&On::End, "");
         if matches!(act, None | Some(Act::Late(_) | Act::KeepThenClose)) {
             self.state.keep(Received {
                 connection: self.connection,
                 helo: self.helo.clone(),
+                client: self.client.clone(),
+                lmtp: self.lmtp,
                 tls: self.tls,
                 mail_from: envelope.mail_from,
                 mail_parameters: envelope.mail_parameters,
@@ -167,6 +196,9 @@ impl Session<'_> {
                 recipient_parameters: envelope.recipient_parameters,
                 message,
             });
+        }
+        for _ in 0..others {
+            self.say("250 2.0.0 kept").await?;
         }
         self.act_or_say(act, "250 2.0.0 kept").await
     }

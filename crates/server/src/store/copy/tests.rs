@@ -82,7 +82,7 @@ async fn what_fails_half_way_leaves_nothing_behind() {
     stage.sql("UPDATE outbox SET rcpt = 'a' || char(0) WHERE id LIKE '2999%'").await;
     stage.store.close().await;
     let database = server.database().unwrap();
-    database.sql("CREATE TABLE of_somebody_else (id BIGINT)").unwrap();
+    database.sql("CREATE FUNCTION somebodys(n BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT n'").unwrap();
     let things = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace \
         UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1";
     let before = database.sql(things).unwrap();

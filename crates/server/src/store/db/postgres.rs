@@ -6,7 +6,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
 use sqlx::{ConnectOptions, Connection};
 
-use super::{PATIENCE, StoreError};
+use super::{PATIENCE, StoreError, answer};
 use crate::config::PostgresUrl;
 use crate::store::migrations;
 
@@ -64,6 +64,10 @@ async fn migrate(url: &PostgresUrl, options: &PgConnectOptions) -> Result<(), St
     let mut tries = 0;
     loop {
         let mut connection = connect(url, &options).await?;
+        let strange = answer(sqlx::query(STRANGE).fetch_all(&mut connection)).await?;
+        if !strange.is_empty() {
+            return Err(StoreError::Strange { store: url.to_string() });
+        }
         let done = migrations::postgres().run_direct(None, &mut connection, false).await;
         let _closed = connection.close().await;
         match done {
@@ -93,9 +97,15 @@ fn pool(connections: u32, options: PgConnectOptions) -> PgPool {
 }
 
 fn failed(url: &PostgresUrl, cause: &sqlx::Error) -> StoreError {
-    StoreError::Open { store: url.to_string(), cause: url.without_password(&cause.to_string()) }
+    // Its own words, without those of the driver about them.
+    let said = cause.as_database_error().map(|error| error.message().to_owned());
+    let said = said.unwrap_or_else(|| cause.to_string());
+    StoreError::Open { store: url.to_string(), cause: url.without_password(&said) }
 }
 
+/// Tables, where nobody has counted migrations.
+const STRANGE: &str = "SELECT 1 FROM pg_class WHERE relkind IN ('r', 'p') \
+    AND relnamespace = current_schema()::regnamespace AND to_regclass('_sqlx_migrations') IS NULL LIMIT 1";
 const READERS: u32 = 12;
 const WRITERS: u32 = 6;
 const CONNECT: Duration = Duration::from_secs(5);

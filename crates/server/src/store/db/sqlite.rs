@@ -22,6 +22,9 @@ pub(super) async fn open(path: &Path) -> Result<(SqlitePool, SqlitePool), StoreE
     let store = || path.display().to_string();
     create(path).map_err(|cause| StoreError::Create { store: store(), cause })?;
     let failed = |cause: sqlx::Error| StoreError::Open { store: store(), cause: cause.to_string() };
+    if is_strange(path).await.map_err(failed)? {
+        return Err(StoreError::Strange { store: store() });
+    }
     let options = options(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
@@ -40,6 +43,14 @@ pub(super) async fn open_read_only(path: &Path) -> Result<SqlitePool, StoreError
         return Err(StoreError::Missing { store });
     }
     readers(path).await.map_err(|cause| StoreError::Open { store, cause: cause.to_string() })
+}
+
+/// Whether it has tables, and nobody has counted migrations. Looks at it without writing.
+async fn is_strange(path: &Path) -> Result<bool, sqlx::Error> {
+    let mut connection = options(path).read_only(true).connect().await?;
+    let strange = sqlx::query(STRANGE).fetch_all(&mut connection).await?;
+    connection.close().await?;
+    Ok(!strange.is_empty())
 }
 
 /// A file that can be opened and not read is no store of ours.
@@ -90,3 +101,5 @@ async fn readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
 }
 
 const READERS: u32 = 4;
+const STRANGE: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' \
+    AND NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations') LIMIT 1";

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::append::append;
 use super::draft::Draft;
@@ -37,6 +37,8 @@ pub(super) struct Committer {
     pub(super) unsure: bool,
     /// Whether what is owed could not be sealed when it was last tried.
     pub(super) stuck: bool,
+    /// How many leaves are durable; checkpoints are signed by it.
+    pub(super) grown: watch::Sender<u64>,
 }
 
 impl Committer {
@@ -133,7 +135,9 @@ impl Committer {
                     self.trouble.is_over();
                 }
                 metrics::counter!("countersign_ledger_leaves_total").increment(appended.leaves as u64);
-                Ok(appended.settle(&mut self.tip))
+                let results = appended.settle(&mut self.tip);
+                self.grown.send_replace(self.tip.edge.size());
+                Ok(results)
             }
             Err(error) => {
                 self.unsure = true;

@@ -7,7 +7,7 @@ use countersign_core::ids::{AccountId, Ref};
 use countersign_core::policy::Ruling;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::committer::{BATCH, Committer, Waiting};
 use super::draft::Draft;
@@ -32,6 +32,7 @@ pub struct Ledger {
     loose: Arc<Loose>,
     trouble: Arc<Trouble>,
     committer: mpsc::Sender<Waiting>,
+    sizes: watch::Receiver<u64>,
 }
 
 impl Ledger {
@@ -42,6 +43,7 @@ impl Ledger {
         let debts = Arc::new(Debts::default());
         let loose = Arc::new(Loose::default());
         let trouble = Arc::new(Trouble::default());
+        let (grown, sizes) = watch::channel(tip.edge.size());
         let task = Committer {
             store,
             keys: keys.clone(),
@@ -53,9 +55,10 @@ impl Ledger {
             trouble: Arc::clone(&trouble),
             unsure: false,
             stuck: false,
+            grown,
         };
         tokio::spawn(task.run());
-        Ok(Self { keys, debts, loose, trouble, committer })
+        Ok(Self { keys, debts, loose, trouble, committer, sizes })
     }
 
     /// Records a ruling together with the writes that belong to it, and returns when both are on disk.
@@ -95,6 +98,12 @@ impl Ledger {
     /// loss costs nothing but work.
     pub fn later(&self, write: Write) {
         self.loose.add(write);
+    }
+
+    /// How many leaves the log has, each time that it has more.
+    #[must_use]
+    pub fn sizes(&self) -> watch::Receiver<u64> {
+        self.sizes.clone()
     }
 
     /// Writes what is owed and what rides along, before the store is closed. What cannot be written is lost,

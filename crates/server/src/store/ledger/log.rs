@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use countersign_core::ids::Ref;
-use countersign_core::ledger::{Algorithm, Checkpoint, KeyName, Note, Signer};
+use countersign_core::ledger::{Algorithm, Checkpoint, Frontier, KeyName, Note, Signer};
 
 use super::insert::integer;
 use crate::store::{Keys, Store, StoreError, Value};
@@ -114,7 +114,9 @@ impl Log {
                 Ok(Some(row)) => {
                     let number = row.get("log")?;
                     transaction.commit().await?;
-                    return Ok(Self { number, ..log });
+                    let log = Self { number, ..log };
+                    log.keep_first(keys)?;
+                    return Ok(log);
                 }
                 Ok(None) => {}
                 Err(error) if error.is_unique_violation() || error.is_collision() => {}
@@ -124,12 +126,31 @@ impl Log {
         Err(StoreError::Ledger("no number is free for a new log".to_owned()))
     }
 
+    /// From the first moment the node knows which log is its own, also when it is killed before anything is in it.
+    fn keep_first(&self, keys: &Keys) -> Result<(), StoreError> {
+        let wrong = |error: &dyn std::fmt::Display| {
+            StoreError::Ledger(format!(
+                "the checkpoint in `{}` cannot be written: {error}",
+                self.kept.display()
+            ))
+        };
+        let root = Frontier::default().root();
+        let empty = Checkpoint { origin: self.origin.clone(), size: 0, root, extensions: vec![] };
+        let note = empty.signed(&self.signer(keys)?).map_err(|error| wrong(&error))?;
+        self.keep(&note.to_string()).map_err(|error| wrong(&error))
+    }
+
     /// What signs its checkpoints.
     ///
     /// # Errors
     /// When its origin cannot be the name of a key.
     pub fn signer(&self, keys: &Keys) -> Result<Signer, StoreError> {
         signer_of(&self.origin, keys)
+    }
+
+    /// The checkpoint that was kept last, of whichever log.
+    pub(super) fn kept_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        Ok(read(&self.kept)?.and_then(|note| Checkpoint::parse(note.text()).ok()))
     }
 
     /// Its number in the tables.

@@ -2,20 +2,29 @@
 //! The gate records and gets permits; `explain` reads; `ledger verify` recomputes.
 
 mod append;
+mod checkpoint;
 mod committer;
 mod draft;
 mod edge;
+mod erase;
+mod export;
 mod handle;
 mod insert;
 mod log;
+mod logs;
 mod loose;
+pub mod newest;
+mod nodes;
+pub mod onward;
 pub mod order;
 mod owed;
 pub mod page;
 mod payload;
 mod permit;
+mod prove;
 pub mod read;
 mod recorded;
+mod retention;
 mod tip;
 mod trouble;
 pub mod verify;
@@ -23,7 +32,13 @@ pub mod verify;
 #[cfg(test)]
 pub(super) mod tests;
 
+pub use checkpoint::Checkpoints;
+pub use erase::{Erasure, erase_account, erase_reference, is_sealed_for};
+pub use export::{ExportError, Exported, export};
 pub use handle::{Clock, Ledger, RecordError};
 pub use log::Log;
+pub use logs::{Known, LogError, hold_against};
 pub use permit::{Act, Block, Command, Deny, Hold, Permit, Refuse, Release};
+pub use prove::{ProveError, Proved, prove};
 pub use recorded::{Durable, Mismatch, Owed, Recorded};
+pub use retention::{Expired, Retention};

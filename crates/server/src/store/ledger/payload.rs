@@ -51,6 +51,21 @@ pub(super) fn open(
     }
 }
 
+/// Opens a payload as `open` does, and gives its octets as they were recorded.
+pub(super) fn text(
+    key: &AccountKey,
+    account: &AccountId,
+    leaf: &Leaf,
+    salt: &[u8],
+    sealed: &[u8],
+) -> Result<String, &'static str> {
+    let plain = key.open(&aad(account, leaf.kind), sealed).map_err(|_| "its payload does not open")?;
+    match commitment(salt, &plain) == leaf.commitment {
+        true => String::from_utf8(plain).map_err(|_| "its payload is no JSON"),
+        false => Err("its payload is not the one that was recorded"),
+    }
+}
+
 /// Opens a payload as `open` does, and only says of which ref it is.
 pub(super) fn reference(
     key: &AccountKey,

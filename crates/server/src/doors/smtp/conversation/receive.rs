@@ -30,7 +30,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.say(&Reply::new(354, NO_CODE, "end the message with a line that has only a dot")).await?;
         let mut share = self.door.capacity.budget.share();
         self.lines.begin_message(self.pace());
-        let received = self.lines.message(&self.door.settings.limits, &mut share).await;
+        let received = tokio::select! {
+            received = self.lines.message(&self.door.settings.limits, &mut share) => received,
+            () = self.peer.cut() => {
+                letter.abandon(&self.door).await;
+                return self.shut_down().await;
+            }
+        };
         self.lines.end_message();
         match received {
             Ok(received) => self.submit(letter, received, share).await,
@@ -60,7 +66,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         if chunks.decoder.received().saturating_add(size) > most {
             return self.end_chunks(chunks, "limit-message-bytes", true).await;
         }
-        match self.lines.chunk(size, &mut chunks.decoder, &mut chunks.share).await? {
+        let came = tokio::select! {
+            came = self.lines.chunk(size, &mut chunks.decoder, &mut chunks.share) => came?,
+            () = self.peer.cut() => return self.shut_down().await,
+        };
+        match came {
             Some(Trouble::TooSlow) => return self.give_up_slow().await,
             Some(_) => chunks.no_room = true,
             None => {}

@@ -1,0 +1,114 @@
+//! Files that somebody was given: an export of a log, or the proof of one entry.
+//! `ledger verify --file` reads them; no store takes part.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use countersign_core::ledger::export::{Broken, Expected, LONGEST_LINE, Place, Report, Verifier};
+use countersign_core::ledger::{Leaf, TlogProof, VerifierKey};
+use serde_json::{Value, json};
+
+use super::hex;
+use crate::cli::exit::Failure;
+
+/// What was verified.
+pub(super) enum Verified {
+    Export(Report),
+    Proof { origin: String, index: u64, size: u64, leaf: Leaf },
+}
+
+/// The first bad leaf, if it is one, and what is wrong.
+type Wrong = (Option<u64>, String);
+
+/// Verifies a file. The outer failure says that nothing is known of it.
+pub(super) fn verify(
+    path: &Path,
+    key: Option<&str>,
+    head: Option<String>,
+) -> Result<Result<Verified, Wrong>, Failure> {
+    let key = key.map(VerifierKey::parse).transpose().map_err(Failure::usage)?;
+    let unreadable =
+        |error: std::io::Error| Failure::usage(format!("`{}` cannot be read: {error}", path.display()));
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(unreadable)?);
+    if file.fill_buf().map_err(unreadable)?.starts_with(TlogProof::FIRST_LINE.as_bytes()) {
+        let mut text = String::new();
+        file.take(LONGEST_PROOF).read_to_string(&mut text).map_err(unreadable)?;
+        let key = key.ok_or_else(|| Failure::usage(NEEDS_KEY))?;
+        return Ok(proof(&text, &key).map_err(|why| (None, why)));
+    }
+    let mut verifier = Verifier::new(Expected { key, head });
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let most = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);
+        if file.by_ref().take(most).read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+            break;
+        }
+        if let Err(broken) = verifier.line(&line) {
+            return Ok(Err(wrong(&broken)));
+        }
+    }
+    Ok(verifier.end().map(Verified::Export).map_err(|broken| wrong(&broken)))
+}
+
+fn wrong(broken: &Broken) -> Wrong {
+    let leaf = match broken.place {
+        Place::Leaf(index) => Some(index),
+        Place::Leaves { .. } | Place::File => None,
+    };
+    (leaf, broken.to_string())
+}
+
+fn proof(text: &str, key: &VerifierKey) -> Result<Verified, String> {
+    let proof = TlogProof::parse(text).map_err(|error| error.to_string())?;
+    let checkpoint = proof.verify(key).map_err(|error| error.to_string())?;
+    let leaf = Leaf::decode(&proof.leaf).map_err(|error| error.to_string())?;
+    Ok(Verified::Proof { origin: checkpoint.origin, index: proof.index, size: checkpoint.size, leaf })
+}
+
+impl Verified {
+    pub(super) fn as_json(&self) -> Value {
+        match self {
+            Self::Export(report) => json!({
+                "v": 1, "verified": true, "origin": report.header.origin, "key": report.header.key,
+                "leaves": report.leaves, "root": hex(&report.root), "accounts": report.accounts,
+                "checkpoints": report.checkpoints, "payloads": report.opened, "erased": report.erased,
+                "withheld": report.withheld, "head": report.head,
+            }),
+            Self::Proof { origin, index, size, leaf } => json!({
+                "v": 1, "verified": true, "origin": origin, "leaf": index, "leaves": size, "at_us": leaf.time_us,
+                "commitment": hex(&leaf.commitment),
+            }),
+        }
+    }
+
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Self::Export(report) => {
+                let kept = report.head.map(|size| {
+                    format!("\n  it begins with the {size} leaves of the checkpoint that was kept")
+                });
+                format!(
+                    "export verified: {} leaves, {} accounts, {} payloads, {} erased, {} withheld, root {}\n  log {}\n  key {}{}",
+                    report.leaves,
+                    report.accounts,
+                    report.opened,
+                    report.erased,
+                    report.withheld,
+                    hex(&report.root),
+                    report.header.origin,
+                    report.header.key,
+                    kept.unwrap_or_default(),
+                )
+            }
+            Self::Proof { origin, index, size, leaf } => format!(
+                "proof verified: leaf {index} is among the first {size} leaves of log {origin}\n  its payload has commitment {}",
+                hex(&leaf.commitment)
+            ),
+        }
+    }
+}
+
+const NEEDS_KEY: &str = "a proof is verified with the key of the log: give it as --key (its owner prints it with `countersign ledger prove --json`)";
+const LONGEST_PROOF: u64 = 1 << 21;

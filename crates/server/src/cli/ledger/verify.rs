@@ -1,0 +1,110 @@
+//! `ledger verify`: the whole store, or one file of an export, against a checkpoint that was kept if there is one.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{file, hex, progress};
+use crate::boot::Data;
+use crate::cli::exit::{Code, Failure, data};
+use crate::store::{self, LogReport, Report, VerifyError};
+
+/// Recompute every hash; exit 20 names the first leaf that is wrong
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Verify {
+    /// Verify this file (of `ledger export` or `ledger prove`) instead of the store
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// A file with a checkpoint that was kept: the log must still begin with it
+    #[arg(long, value_name = "CHECKPOINT")]
+    head: Option<PathBuf>,
+    /// The verifier key of the log, `name+id+base64`, as its owner told it
+    #[arg(long, requires = "file")]
+    key: Option<String>,
+    /// One JSON line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(super) fn is_of_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    pub(super) async fn file(self) -> Result<Code, Failure> {
+        let head = self.head.as_deref().map(read).transpose()?;
+        let (path, key, json) = (self.file.unwrap_or_default(), self.key, self.json);
+        // It is work for a processor, not for a task among others.
+        let verified = tokio::task::spawn_blocking(move || file::verify(&path, key.as_deref(), head));
+        match verified.await.map_err(Failure::internal)?? {
+            Ok(report) => {
+                data(&if json { report.as_json().to_string() } else { report.in_words() });
+                Ok(Code::Ok)
+            }
+            Err((leaf, why)) => Err(broken(json, leaf, &why)),
+        }
+    }
+
+    pub(super) async fn run(self, read_from: &Data) -> Result<Code, Failure> {
+        let bar = progress("verifying");
+        let report = store::verify(&read_from.store, Some(&read_from.keys), |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })
+        .await;
+        bar.finish_and_clear();
+        let report = match report {
+            Ok(report) => report,
+            Err(VerifyError::Broken(wrong)) => {
+                return Err(broken(self.json, wrong.index, &wrong.to_string()));
+            }
+            Err(error) => return Err(Failure::internal(error)),
+        };
+        let kept = match &self.head {
+            None => None,
+            Some(path) => match store::hold_against(&read_from.store, &read(path)?).await {
+                Ok(size) => Some(size),
+                Err(error) if error.is_broken() => return Err(broken(self.json, None, &error.to_string())),
+                Err(error) => return Err(Failure::usage(error)),
+            },
+        };
+        data(&if self.json { as_json(&report, kept).to_string() } else { in_words(&report, kept) });
+        Ok(Code::Ok)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let failed = |error| Failure::usage(format!("`{}` cannot be read: {error}", path.display()));
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+fn broken(json: bool, leaf: Option<u64>, why: &str) -> Failure {
+    if json {
+        data(&json!({ "v": 1, "verified": false, "leaf": leaf, "why": why }).to_string());
+    }
+    Failure::new(Code::LedgerBroken, why)
+}
+
+fn as_json(report: &Report, kept: Option<u64>) -> Value {
+    let log = |log: &LogReport| {
+        json!({ "origin": log.origin, "leaves": log.leaves, "root": hex(&log.root), "heads": log.heads,
+                "checkpoints": log.checkpoints })
+    };
+    let logs: Vec<Value> = report.logs.iter().map(log).collect();
+    json!({ "v": 1, "verified": true, "leaves": report.leaves(), "heads": report.heads(), "logs": logs,
+            "payloads": report.payloads_checked, "erased": report.payloads_erased, "head": kept })
+}
+
+fn in_words(report: &Report, kept: Option<u64>) -> String {
+    let (leaves, heads) = (report.leaves(), report.heads());
+    let (payloads, erased) = (report.payloads_checked, report.payloads_erased);
+    let mut words =
+        format!("ledger verified: {leaves} leaves, {heads} heads, {payloads} payloads, {erased} erased");
+    for log in &report.logs {
+        words += &format!("\n  {}: {} leaves, root {}", log.origin, log.leaves, hex(&log.root));
+    }
+    if let Some(size) = kept {
+        words += &format!("\n  it begins with the {size} leaves of the checkpoint that was kept");
+    }
+    words
+}

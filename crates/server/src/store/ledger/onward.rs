@@ -1,0 +1,49 @@
+//! Onward through the ledger: the entries of a log from a time on, oldest first, in pieces.
+//! `policy whatif` reads so: what it has seen it need not keep.
+
+use jiff::Timestamp;
+
+use super::read::{Entry, ReadError, entries};
+use crate::store::{Keys, Row, Store, Value};
+
+/// A place in a log from which to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    log: i64,
+    index: i64,
+}
+
+/// Where to begin in each log to meet every entry from a time on; the first ones may be earlier. A log whose
+/// entries are all earlier is left out.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn starts(store: &Store, since: Timestamp) -> Result<Vec<Start>, ReadError> {
+    let rows = store.rows(STARTS, vec![Value::int(since.as_microsecond())]).await?;
+    let start = |row: &Row| Ok(Start { log: row.get("log")?, index: row.get("first")? });
+    rows.iter().map(start).collect()
+}
+
+/// Some entries, oldest first, and where to go on; nowhere at the end.
+///
+/// # Errors
+/// When the store cannot be read, or an entry is damaged.
+pub async fn onward(
+    store: &Store,
+    keys: &Keys,
+    start: Start,
+    limit: u32,
+) -> Result<(Vec<Entry>, Option<Start>), ReadError> {
+    let values = [start.log, start.index, i64::from(limit)].map(Value::int).to_vec();
+    let some = entries(keys, store.rows(ONWARD, values).await?).await?;
+    let next = some.last().and_then(|last| i64::try_from(last.index).ok()?.checked_add(1));
+    Ok((some, next.map(|index| Start { index, ..start })))
+}
+
+// Heads of a log rise with time, and each counts the leaves of its own commit.
+const STARTS: &str =
+    "SELECT log, MIN(size - leaves) AS first FROM heads WHERE at_us >= $1 GROUP BY log ORDER BY log";
+const ONWARD: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
+    JOIN entries e ON e.log = l.log AND e.idx = l.idx \
+    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
+    WHERE l.log = $1 AND l.idx >= $2 ORDER BY l.idx LIMIT $3";
