@@ -6,7 +6,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, Sqlite};
 
-use super::db::{answer, rows_of_postgres, rows_of_sqlite};
+use super::db::{rows_of_postgres, rows_of_sqlite};
+use super::outage::Outage;
 use super::{Row, StoreError, Value, Write, write};
 
 /// An open transaction; dropped without a commit it is as if it had never been.
@@ -23,12 +24,15 @@ pub(super) enum Kind {
 
 /// A connection on which something stands open. When it is dropped before the end it is closed, so that no
 /// connection with half a transaction, or with half an answer, is used again.
-pub(super) struct Session(Option<PoolConnection<Postgres>>);
+pub(super) struct Session {
+    connection: Option<PoolConnection<Postgres>>,
+    pub(super) outage: Outage,
+}
 
 impl Session {
     /// Takes a connection.
-    pub(super) fn on(connection: PoolConnection<Postgres>) -> Self {
-        Self(Some(connection))
+    pub(super) fn on(connection: PoolConnection<Postgres>, outage: Outage) -> Self {
+        Self { connection: Some(connection), outage }
     }
 
     /// The connection.
@@ -36,23 +40,24 @@ impl Session {
     /// # Errors
     /// After the end, which no caller reaches.
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
-        let connection = self.0.as_deref_mut();
+        let connection = self.connection.as_deref_mut();
         connection.ok_or(StoreError::Statement(sqlx::Error::WorkerCrashed))
     }
 
     pub(super) async fn say(&mut self, statement: &'static str) -> Result<(), StoreError> {
-        answer(sqlx::raw_sql(statement).execute(self.connection()?)).await.map(drop)
+        let outage = self.outage.clone();
+        outage.answer(sqlx::raw_sql(statement).execute(self.connection()?)).await.map(drop)
     }
 
     /// Gives the connection back: nothing stands open on it.
     pub(super) fn end(mut self) {
-        drop(self.0.take());
+        drop(self.connection.take());
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(mut connection) = self.0.take() {
+        if let Some(mut connection) = self.connection.take() {
             connection.close_on_drop();
         }
     }
@@ -81,7 +86,8 @@ impl Transaction {
             }
             Kind::Postgres(session) => {
                 let query = write::postgres(write.statement, &write.values, self.log);
-                Ok(answer(query.execute(session.connection()?)).await?.rows_affected())
+                let outage = session.outage.clone();
+                Ok(outage.answer(query.execute(session.connection()?)).await?.rows_affected())
             }
         }
     }
@@ -123,7 +129,7 @@ impl Transaction {
     ) -> Result<Vec<Row>, StoreError> {
         match &mut self.on {
             Kind::Sqlite(transaction) => rows_of_sqlite(&mut **transaction, statement, &values).await,
-            Kind::Postgres(session) => rows_of_postgres(session.connection()?, statement, &values).await,
+            Kind::Postgres(session) => rows_of_postgres(session, statement, &values).await,
         }
     }
 
