@@ -179,7 +179,7 @@ impl Client {
                 let line: Vec<u8> = self.ahead.drain(..end + 2).collect();
                 return Some(String::from_utf8(line[..end].to_vec()).unwrap());
             }
-            if within(30, "a reply", self.fill()).await == 0 {
+            if within(120, "a reply", self.fill()).await == 0 {
                 return None;
             }
         }
