@@ -7,7 +7,7 @@ use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use jiff::SignedDuration;
 
 use crate::acts::{Around, Ending, Reply};
-use crate::custody::{self, HeldMail, Parameters};
+use crate::custody::{self, HeldMail, Parameters, Sealed};
 use crate::seal::SealError;
 use crate::store::{Hold, Keys, Permit, Write};
 use crate::transit::Attempt;
@@ -44,7 +44,11 @@ pub(super) async fn plan(
     let key = sealer.keys.of(ruling.account()).await?;
     let bytes = submission.message.bytes();
     let plain = HeldMail::encode(&submission.envelope, parameters, &submission.credential, bytes);
-    let sealed = key.seal(&Sealer::tie(ruling), &plain)?;
+    let (account, reference) = (ruling.account(), ruling.reference());
+    let sealed = Sealed {
+        mail: key.seal(&Sealer::tie(ruling), &plain)?,
+        sender: custody::seal_sender(&key, account, reference, &submission.envelope)?,
+    };
     let kept = SignedDuration::from_hours(24 * i64::from(sealer.custody_days));
     let until = ruling.at().checked_add(kept).unwrap_or_else(|_| ruling.at());
     let rows = custody::insert(ruling, &submission.envelope, bytes.len(), sealed, until);

@@ -75,6 +75,7 @@ impl House {
         };
         let directory = Directory::of_store(data.store.clone()).shared(shared.clone());
         let judge = counting_judge(&config, &data, &directory)?;
+        custody::seal_senders(&data.store, &data.keys).await.map_err(DataError::from)?;
         let left = Left::to(&data.store, log.number(), clock.now());
         custody::reconcile(&data.store, &ledger, left).await?;
         // The lock of the directory says that nobody else works on these.

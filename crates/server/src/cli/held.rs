@@ -26,6 +26,9 @@ pub(super) enum HeldVerb {
         /// Also what was released, refused or has expired
         #[arg(long)]
         all: bool,
+        /// How many at most
+        #[arg(short, long, default_value_t = 1000)]
+        number: u32,
     },
     /// Show one held mail
     Show {
@@ -57,22 +60,21 @@ impl HeldVerb {
     pub(super) async fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
         let config = load(file)?.config;
         match self {
-            Self::Ls { json, all } => {
-                let rows = rows(&config, all).await?;
+            Self::Ls { json, all, number } => {
+                let (rows, more) = rows(&config, all, number).await?;
                 if rows.is_empty() {
                     talk("nothing is held");
                 }
                 rows.into_iter().for_each(|row| {
                     data(&if json { versioned(row).to_string() } else { line(&row) });
                 });
+                if more {
+                    talk(&format!("there are older ones than these {number} (-n shows more)"));
+                }
             }
             Self::Show { reference, json } => {
                 let reference = parse(&reference)?;
-                let all = rows(&config, true).await?;
-                let found = all.iter().find(|row| text(row, "ref") == reference.as_str());
-                let row =
-                    found.ok_or_else(|| Failure::usage(format!("no mail is held under `{reference}`")))?;
-                let row = versioned(row.clone());
+                let row = versioned(one(&config, reference).await?);
                 data(&match json {
                     true => row.to_string(),
                     false => serde_json::to_string_pretty(&row).map_err(Failure::internal)?,
@@ -105,30 +107,58 @@ async fn act(
     Ok(())
 }
 
-async fn rows(config: &Config, all: bool) -> Result<Vec<Value>, Failure> {
-    match pages(config, all).await {
+/// The newest rows, so many, and whether there are more.
+async fn rows(config: &Config, all: bool, number: u32) -> Result<(Vec<Value>, bool), Failure> {
+    match pages(config, all, number).await {
         Ok(rows) => Ok(rows),
         Err(NoAnswer::NoServer) => {
-            let store = Data::read(config, &Clock::system()).await?.store;
+            let read = Data::read(config, &Clock::system()).await?;
             let which = if all { Which::All } else { Which::Open };
-            let held = custody::list(&store, which, MOST).await.map_err(Failure::internal)?;
-            Ok(held.iter().map(|row| json!(row)).collect())
+            let wanted = number.saturating_add(1);
+            let held =
+                custody::list(&read.store, &read.keys, which, wanted).await.map_err(Failure::internal)?;
+            let rows: Vec<Value> = held.iter().map(|row| json!(row)).collect();
+            Ok(cut(rows, number))
         }
         Err(problem) => Err(problem.into()),
     }
 }
 
-/// Every page of a server's list.
-async fn pages(config: &Config, all: bool) -> Result<Vec<Value>, NoAnswer> {
+/// The first pages of a server's list.
+async fn pages(config: &Config, all: bool, number: u32) -> Result<(Vec<Value>, bool), NoAnswer> {
     let mut rows = Vec::new();
-    let mut path = format!("/v1/held?all={all}&limit=1000");
+    let first = format!("/v1/held?all={all}&limit={}", number.clamp(1, PAGE));
+    let mut path = first.clone();
     loop {
         let answer = ask(&config.server.data_dir, Method::GET, &path, None).await?;
         rows.extend(answer.get("held").and_then(Value::as_array).into_iter().flatten().cloned());
         match answer.get("next").and_then(Value::as_str) {
-            Some(next) => path = format!("/v1/held?all={all}&limit=1000&after={next}"),
-            None => return Ok(rows),
+            Some(_) if rows.len() >= usize::try_from(number).unwrap_or(usize::MAX) => {
+                return Ok((cut(rows, number).0, true));
+            }
+            Some(next) => path = format!("{first}&after={next}"),
+            None => return Ok(cut(rows, number)),
         }
+    }
+}
+
+fn cut(mut rows: Vec<Value>, number: u32) -> (Vec<Value>, bool) {
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    let more = rows.len() > number;
+    rows.truncate(number);
+    (rows, more)
+}
+
+async fn one(config: &Config, reference: Ref) -> Result<Value, Failure> {
+    let unknown = || Failure::usage(format!("no mail is held under `{reference}`"));
+    match ask(&config.server.data_dir, Method::GET, &format!("/v1/held/{reference}"), None).await {
+        Ok(row) => Ok(row),
+        Err(NoAnswer::NoServer) => {
+            let read = Data::read(config, &Clock::system()).await?;
+            let found = custody::load(&read.store, &read.keys, reference).await.map_err(Failure::internal)?;
+            found.map(|(held, _)| json!(held)).ok_or_else(unknown)
+        }
+        Err(problem) => Err(problem.into()),
     }
 }
 
@@ -146,7 +176,7 @@ fn line(row: &Value) -> String {
         text(row, "state"),
         text(row, "account"),
         reasons.join(","),
-        text(row, "mail_from"),
+        Some(text(row, "mail_from")).filter(|path| !path.is_empty()).unwrap_or("(erased)"),
         row.get("rcpts").and_then(Value::as_i64).unwrap_or_default(),
         row.get("size").and_then(Value::as_i64).unwrap_or_default(),
         text(row, "until"),
@@ -161,4 +191,5 @@ fn parse(reference: &str) -> Result<Ref, Failure> {
     Ref::parse(reference).map_err(Failure::usage)
 }
 
-const MOST: u32 = 10_000;
+/// As many as a server gives at once.
+const PAGE: u32 = 1000;

@@ -7,8 +7,8 @@ use countersign_core::ids::{AccountId, Ref};
 use jiff::Timestamp;
 
 use super::held::{Held, Which};
-use super::rows::held;
-use crate::store::{Store, StoreError, Value};
+use super::sender::opened;
+use crate::store::{Keys, Store, StoreError, Value};
 
 /// A place in the list: that of a held mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,7 @@ impl fmt::Display for Place {
 /// When the store cannot be read.
 pub async fn page(
     store: &Store,
+    keys: &Keys,
     which: Which,
     only: Option<&AccountId>,
     after: Option<&Place>,
@@ -62,13 +63,13 @@ pub async fn page(
         after.map_or((i64::MAX, ""), |place| (place.at.as_microsecond(), place.reference.as_str()));
     let mut values = vec![Value::int(at), Value::text(reference), Value::int(i64::from(limit))];
     values.extend(only.map(|only| Value::text(only.as_str())));
-    store.rows(statement, values).await?.iter().map(held).collect()
+    opened(keys, &store.rows(statement, values).await?).await
 }
 
 macro_rules! after {
     ($which:literal) => {
         concat!(
-            "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us \
+            "SELECT account_id, ref, gate, state, mail_from, sender, recipients, size, reasons, in_doubt, at_us, until_us \
              FROM held WHERE (at_us, ref) < ($1, $2)",
             $which,
             " ORDER BY at_us DESC, ref DESC LIMIT $3"

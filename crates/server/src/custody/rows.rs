@@ -7,8 +7,18 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::held::{Held, State, Which};
+use super::sender::opened;
 use crate::store::jobs;
-use crate::store::{Ledger, Left, Row, Store, StoreError, Value, Write};
+use crate::store::{Keys, Ledger, Left, Row, Store, StoreError, Value, Write};
+
+/// What is sealed of held mail.
+#[derive(Debug)]
+pub struct Sealed {
+    /// Envelope and message.
+    pub mail: Vec<u8>,
+    /// The reverse path by itself, for lists.
+    pub sender: Vec<u8>,
+}
 
 /// The rows of mail that is to be held: durable in the same transaction as its leaf. One is the job that
 /// ends the custody.
@@ -17,28 +27,27 @@ pub fn insert(
     ruling: &Ruling,
     envelope: &Envelope,
     size: usize,
-    sealed: Vec<u8>,
+    sealed: Sealed,
     until: Timestamp,
 ) -> Vec<Write> {
     let job = jobs::put(ruling.account(), EXPIRE, ruling.reference().as_str(), until);
     vec![row(ruling, envelope, size, sealed, until), job]
 }
 
-fn row(ruling: &Ruling, envelope: &Envelope, size: usize, sealed: Vec<u8>, until: Timestamp) -> Write {
+fn row(ruling: &Ruling, envelope: &Envelope, size: usize, sealed: Sealed, until: Timestamp) -> Write {
     let codes: Vec<&str> = ruling.reasons().iter().map(|cause| cause.code).collect();
-    let mail_from = envelope.mail_from.as_ref().map_or_else(|| "<>".to_owned(), ToString::to_string);
     Write::new(
-        "INSERT INTO held (account_id, ref, gate, state, mail_from, recipients, size, reasons, sealed, at_us, until_us) \
-         VALUES ($1, $2, $3, 'held', $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO held (account_id, ref, gate, state, mail_from, sender, recipients, size, reasons, sealed, at_us, until_us) \
+         VALUES ($1, $2, $3, 'held', '', $4, $5, $6, $7, $8, $9, $10)",
         vec![
             Value::text(ruling.account().as_str()),
             Value::text(ruling.reference().as_str()),
             Value::text(ruling.gate().name()),
-            Value::text(mail_from),
+            Value::blob(sealed.sender),
             Value::int(i64::try_from(envelope.recipients.len()).unwrap_or(i64::MAX)),
             Value::int(i64::try_from(size).unwrap_or(i64::MAX)),
             Value::text(serde_json::to_string(&codes).unwrap_or_default()),
-            Value::blob(sealed),
+            Value::blob(sealed.mail),
             Value::int(ruling.at().as_microsecond()),
             Value::int(until.as_microsecond()),
         ],
@@ -120,16 +129,16 @@ fn moved(statement: &'static str, account: &AccountId, reference: Ref, from: Sta
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn list(store: &Store, which: Which, limit: u32) -> Result<Vec<Held>, StoreError> {
+pub async fn list(store: &Store, keys: &Keys, which: Which, limit: u32) -> Result<Vec<Held>, StoreError> {
     let (one, other) = match which {
         Which::Open => (State::Held.word(), State::Releasing.word()),
         Which::Releasing => (State::Releasing.word(), State::Releasing.word()),
         Which::All => ("", ""),
     };
-    let latest = "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us FROM held \
+    let latest = "SELECT account_id, ref, gate, state, mail_from, sender, recipients, size, reasons, in_doubt, at_us, until_us FROM held \
          WHERE $1 = '' OR state IN ($1, $2) ORDER BY at_us DESC LIMIT $3";
     let values = vec![Value::text(one), Value::text(other), Value::int(i64::from(limit))];
-    store.rows(latest, values).await?.iter().map(held).collect()
+    opened(keys, &store.rows(latest, values).await?).await
 }
 
 /// How many are held now, also while they are being released.
@@ -164,11 +173,16 @@ pub async fn reconcile(store: &Store, ledger: &Ledger, left: Left) -> Result<(),
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn load(store: &Store, reference: Ref) -> Result<Option<(Held, Option<Vec<u8>>)>, StoreError> {
-    let by_ref = "SELECT account_id, ref, gate, state, mail_from, recipients, size, reasons, in_doubt, at_us, until_us, sealed \
+pub async fn load(
+    store: &Store,
+    keys: &Keys,
+    reference: Ref,
+) -> Result<Option<(Held, Option<Vec<u8>>)>, StoreError> {
+    let by_ref = "SELECT account_id, ref, gate, state, mail_from, sender, recipients, size, reasons, in_doubt, at_us, until_us, sealed \
          FROM held WHERE ref = $1";
-    let row = store.row(by_ref, vec![Value::text(reference.as_str())]).await?;
-    row.map(|row| Ok((held(&row)?, row.get("sealed")?))).transpose()
+    let rows = store.rows(by_ref, vec![Value::text(reference.as_str())]).await?;
+    let held = opened(keys, &rows).await?.into_iter().next();
+    held.zip(rows.first()).map(|(held, row)| Ok((held, row.get("sealed")?))).transpose()
 }
 
 pub(super) fn held(row: &Row) -> Result<Held, StoreError> {

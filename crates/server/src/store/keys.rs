@@ -99,10 +99,7 @@ impl Keys {
         account: &AccountId,
         id: &[u8; 16],
     ) -> Result<Option<Arc<AccountKey>>, SealError> {
-        let newest = match self.remembered(account) {
-            Some(key) => Some(key),
-            None => self.read(account).await?.map(|key| self.remember(account, key)),
-        };
+        let newest = self.existing(account).await?;
         if newest.as_ref().is_some_and(|key| key.id == *id) {
             return Ok(newest);
         }
@@ -110,6 +107,17 @@ impl Keys {
             self.0.store.row(BY_ID, vec![Value::text(account.as_str()), Value::blob(id.to_vec())]).await;
         let row = row.map_err(|cause| unavailable(account.as_str(), &cause))?;
         row.map(|row| self.unwrap_row(account.as_str(), &row).map(Arc::new)).transpose()
+    }
+
+    /// The key of an account, if it has one: for reading, which makes none.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the key does not open.
+    pub async fn existing(&self, account: &AccountId) -> Result<Option<Arc<AccountKey>>, SealError> {
+        match self.remembered(account) {
+            Some(key) => Ok(Some(key)),
+            None => Ok(self.read(account).await?.map(|key| self.remember(account, key))),
+        }
     }
 
     /// Forgets the key of an account: it is read anew when it is wanted, or made anew when it was destroyed.

@@ -30,6 +30,7 @@ const STEPS: &[Step] = &[
     step!(6, "counts", "0006_counts.sql"),
     step!(7, "logs", "0007_logs.sql"),
     step!(8, "api", "0008_api.sql"),
+    step!(9, "sealed", "0009_sealed.sql"),
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -16,7 +16,7 @@ pub struct Outgoing {
     /// What it is about: one mail for one thing and recipient.
     pub id: String,
     pub kind: MailKind,
-    pub to: EmailAddress,
+    /// What [`enclosed`] made, sealed.
     pub sealed: Vec<u8>,
     pub at: Timestamp,
     /// Until when it is remembered that it was sent, so that no second one of this id is written.
@@ -39,7 +39,8 @@ pub enum MailKind {
 pub struct Letter {
     pub account: AccountId,
     pub id: String,
-    pub to: EmailAddress,
+    /// Only of one that an earlier version wrote; else it is sealed with the rest.
+    pub to: Option<EmailAddress>,
     pub sealed: Vec<u8>,
     /// How often it was begun, this time included.
     pub attempts: u32,
@@ -69,14 +70,13 @@ impl Outgoing {
         };
         Write::new(
             "INSERT INTO outbox (account_id, id, kind, state, mail_from, rcpt, sealed, at_us, keep_us, due_us, attempts) \
-             SELECT $1, $2, $3, 'waiting', '', $4, $5, $6, $7, $6, 0 WHERE \
-             (SELECT COUNT(*) FROM outbox WHERE account_id = $1 AND id >= $8 AND id < $9) < $10 \
+             SELECT $1, $2, $3, 'waiting', '', '', $4, $5, $6, $5, 0 WHERE \
+             (SELECT COUNT(*) FROM outbox WHERE account_id = $1 AND id >= $7 AND id < $8) < $9 \
              ON CONFLICT (account_id, id) DO NOTHING",
             vec![
                 Value::text(self.account.as_str()),
                 Value::text(self.id),
                 Value::text(kind),
-                Value::text(self.to.to_string()),
                 Value::blob(self.sealed),
                 Value::time(self.at),
                 Value::time(self.remember_until),
@@ -132,6 +132,18 @@ impl Letter {
         Write::new(statement, self.leased(vec![Value::text(error), Value::time(due)]))
     }
 
+    /// Recipient and message of what was sealed; `None` when it is damaged.
+    #[must_use]
+    pub fn disclosed(&self, plain: Vec<u8>) -> Option<(EmailAddress, Vec<u8>)> {
+        if let Some(to) = &self.to {
+            return Some((to.clone(), plain));
+        }
+        let end = plain.iter().position(|octet| *octet == b'\n')?;
+        let (to, message) = plain.split_at_checked(end)?;
+        let to = EmailAddress::parse(std::str::from_utf8(to).ok()?).ok()?;
+        Some((to, message.strip_prefix(b"\n")?.to_vec()))
+    }
+
     /// What its sealed octets are tied to.
     #[must_use]
     pub fn tie(&self) -> Vec<u8> {
@@ -148,6 +160,12 @@ impl Letter {
         values.extend(more);
         values
     }
+}
+
+/// Recipient and message in one, to be sealed: nobody reads in the store to whom we write.
+#[must_use]
+pub fn enclosed(to: &EmailAddress, message: &[u8]) -> Vec<u8> {
+    [to.to_string().as_bytes(), b"\n", message].concat()
 }
 
 /// What the sealed octets of a mail are tied to: they open as this mail only.
@@ -230,7 +248,10 @@ fn letter(row: &Row, lease: &Lease) -> Result<Letter, StoreError> {
     Ok(Letter {
         account: account(row)?,
         id: row.get("id")?,
-        to: EmailAddress::parse(&to).map_err(|error| StoreError::Damaged(error.to_string()))?,
+        to: match to.as_str() {
+            "" => None,
+            to => Some(EmailAddress::parse(to).map_err(|error| StoreError::Damaged(error.to_string()))?),
+        },
         sealed: row.get::<Option<Vec<u8>>>("sealed")?.unwrap_or_default(),
         attempts: u32::try_from(row.get::<i64>("attempts")?).unwrap_or(u32::MAX),
         lease: lease.clone(),

@@ -98,10 +98,11 @@ impl Notifier {
 
     async fn seal(&self, ruling: &Ruling, draft: Draft) -> Result<Write, SealError> {
         let key = self.keys.of(ruling.account()).await?;
-        let sealed = key.seal(&outbox::tie(ruling.account(), &draft.id), &draft.octets)?;
-        let Draft { id, kind, to, remember_until, at_most, .. } = draft;
+        let plain = outbox::enclosed(&draft.to, &draft.octets);
+        let sealed = key.seal(&outbox::tie(ruling.account(), &draft.id), &plain)?;
+        let Draft { id, kind, remember_until, at_most, .. } = draft;
         let account = ruling.account().clone();
-        Ok(Outgoing { account, id, kind, to, sealed, at: ruling.at(), remember_until, at_most }.put())
+        Ok(Outgoing { account, id, kind, sealed, at: ruling.at(), remember_until, at_most }.put())
     }
 
     /// Somebody who signed in came from a network that is not the account's.
@@ -119,7 +120,10 @@ impl Notifier {
         words.insert("outcome", outcome.to_owned());
         let text = fill(include_str!("../notices/network.txt"), &words);
         let prefix = format!("network:{day}:");
-        let mut draft = self.notice(account, ruling, format!("{prefix}{}", network_of(ip)), &text)?;
+        // Nobody reads in the store from where it came.
+        let network =
+            hex(self.keys.pseudonym("notice-network", &format!("{} {}", account.id, network_of(ip))));
+        let mut draft = self.notice(account, ruling, format!("{prefix}{network}"), &text)?;
         draft.remember_until = later(ruling.at(), SignedDuration::from_hours(24));
         draft.at_most = Some((prefix, MOST_NETWORKS));
         Some(draft)
@@ -284,8 +288,7 @@ impl Notifier {
 
     /// A name that is always the same for a mail, so that one sent twice is recognised, and tells nothing.
     fn name(&self, ruling: &Ruling, id: &str) -> String {
-        let name = self.keys.pseudonym("message-id", &format!("{} {id}", ruling.account()));
-        name.iter().map(|octet| format!("{octet:02x}")).collect()
+        hex(self.keys.pseudonym("message-id", &format!("{} {id}", ruling.account())))
     }
 }
 
@@ -297,6 +300,10 @@ fn part_of(arguments: &serde_json::Value, account: &Account) -> String {
         (None, Some(login)) => format!("Login {login} of account {}", account.id),
         (None, None) => format!("Account {}", account.id),
     }
+}
+
+fn hex(octets: [u8; 16]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn asks_for_failure(said: &RcptParameters) -> bool {

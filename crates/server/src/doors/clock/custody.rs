@@ -22,7 +22,8 @@ impl Clockwork {
     async fn try_to_expire(&self, job: &Job) -> Result<Done, String> {
         let control = &self.control;
         let reference = Ref::parse(&job.object).map_err(|error| error.to_string())?;
-        let found = custody::load(&control.store, reference).await.map_err(|error| error.to_string())?;
+        let found = custody::load(&control.store, &control.keys, reference).await;
+        let found = found.map_err(|error| error.to_string())?;
         let waits = |state| matches!(state, State::Held | State::Releasing);
         let Some((held, sealed)) = found.filter(|(held, _)| waits(held.state)) else {
             let gone = jobs::done(&job.account, &job.kind, &job.object);

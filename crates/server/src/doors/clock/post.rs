@@ -135,13 +135,15 @@ impl Post {
         let key = self.keys.of(&letter.account).await.map_err(|error| again(&error))?;
         let stored =
             key.open(&letter.tie(), &letter.sealed).map_err(|error| Fate::Never(error.to_string()))?;
+        let (to, message) =
+            letter.disclosed(stored).ok_or_else(|| Fate::Never("it is damaged".to_owned()))?;
         let mut octets = format!("From: <{}>\r\n", sender.from).into_bytes();
-        octets.extend(stored);
-        let outgoing = address(&sender.exit, &letter.to).await?;
+        octets.extend(message);
+        let outgoing = address(&sender.exit, &to).await?;
         let submission = Submission {
             credential: CREDENTIAL.to_owned(),
             client: Client { helo: self.hostname.to_string(), ..Client::default() },
-            envelope: Envelope { mail_from: None, recipients: vec![letter.to.clone()] },
+            envelope: Envelope { mail_from: None, recipients: vec![to] },
             message: Arc::new(Message::read(Bytes::from(octets), &Limits::default())),
         };
         let request = Request {
@@ -178,14 +180,23 @@ impl Post {
             Fate::Left => letter.sent(now),
             Fate::Again(why) => {
                 tracing::warn!(why, "account.id" = %letter.account, id = letter.id, attempts = letter.attempts, "a notice waits");
-                vec![letter.again(why, later(now, back_off(letter.attempts, draw_jitter())))]
+                vec![letter.again(kept(why), later(now, back_off(letter.attempts, draw_jitter())))]
             }
             Fate::Never(why) => {
                 tracing::error!(why, "account.id" = %letter.account, id = letter.id, "a notice cannot be sent");
-                vec![letter.failed(why)]
+                vec![letter.failed(kept(why))]
             }
         }
     }
+}
+
+/// What is kept of a reason: the codes of a reply, or our own sentence up to its cause. The words of others may
+/// have addresses in them; the log has them.
+fn kept(why: &str) -> &str {
+    let is_code = |text: &str| text.split([' ', '.']).all(|part| part.parse::<u16>().is_ok());
+    let ends = why.match_indices(' ').map(|(at, _)| at).chain([why.len()]);
+    let codes = ends.filter_map(|end| why.get(..end)).take_while(|text| is_code(text)).last();
+    codes.or_else(|| why.split(": ").next()).unwrap_or_default()
 }
 
 fn fate(reply: &Reply) -> Fate {
@@ -241,3 +252,26 @@ fn refused(reply: &SmtpReply) -> Fate {
 const CREDENTIAL: &str = "clock";
 const AT_ONCE: u32 = 8;
 const NOT_SET: &str = "`[server] notice_account` and `notice_from` are not set";
+
+#[cfg(test)]
+mod tests {
+    use super::kept;
+
+    #[test]
+    fn of_a_reason_the_words_of_others_are_not_kept() {
+        let cases = [
+            ("550 5.1.1 <ana@reader.example> is unknown", "550 5.1.1"),
+            ("451 ana", "451"),
+            ("421", "421"),
+            (
+                "nobody answers at `mx.example`: refused <ana@reader.example>",
+                "nobody answers at `mx.example`",
+            ),
+            ("domain-unproved", "domain-unproved"),
+            ("", ""),
+        ];
+        for (why, expected) in cases {
+            assert_eq!(kept(why), expected);
+        }
+    }
+}

@@ -33,8 +33,15 @@ pub(in crate::doors) async fn list(
         None => None,
         Some(text) => Some(Place::parse(text).ok_or_else(|| Problem::bad_request(WRONG_PLACE))?),
     };
-    let held =
-        custody::page(&control.store, which, caller.only.as_ref(), after.as_ref(), page.wanted()).await;
+    let held = custody::page(
+        &control.store,
+        &control.keys,
+        which,
+        caller.only.as_ref(),
+        after.as_ref(),
+        page.wanted(),
+    )
+    .await;
     let mut held = held.map_err(Problem::of)?;
     let next = page.cut(&mut held, |row| Place::of(row).to_string());
     let link = page.link("/v1/held", next.as_deref());
@@ -112,7 +119,7 @@ async fn find(
     reference: &str,
 ) -> Result<(Held, Option<Vec<u8>>), Problem> {
     let reference = Ref::parse(reference).map_err(|error| Problem::bad_request(error.to_string()))?;
-    let found = custody::load(&control.store, reference).await.map_err(Problem::of)?;
+    let found = custody::load(&control.store, &control.keys, reference).await.map_err(Problem::of)?;
     let found = found.filter(|(held, _)| caller.sees(&held.account));
     found.ok_or_else(|| Problem::not_found(format!("no mail is held under `{reference}`")))
 }

@@ -35,7 +35,9 @@ pub async fn erase_reference(store: &Store, reference: Ref) -> Result<Option<Era
     }
     let account = first.get::<String>("account_id")?;
     let account = AccountId::parse(&account).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    Ok(Some(Erasure { account, payloads: writes.len() as u64, writes }))
+    let payloads = writes.len() as u64;
+    writes.push(Write::new(SENDER_OF_REF, vec![Value::text(reference.as_str())]));
+    Ok(Some(Erasure { account, payloads, writes }))
 }
 
 /// Every payload of an account, and with `and_key` what opens them in any copy: then nothing that was sealed for the
@@ -47,7 +49,10 @@ pub async fn erase_account(store: &Store, account: &AccountId, and_key: bool) ->
     let id = || vec![Value::text(account.as_str())];
     let row = store.row("SELECT COUNT(*) AS n FROM payloads WHERE account_id = $1", id()).await?;
     let payloads = row.map_or(Ok(0), |row| row.get::<i64>("n"))?;
-    let mut writes = vec![Write::new("DELETE FROM payloads WHERE account_id = $1", id())];
+    let mut writes = vec![
+        Write::new("DELETE FROM payloads WHERE account_id = $1", id()),
+        Write::new(SENDERS_OF_ACCOUNT, id()),
+    ];
     if and_key {
         writes.push(Write::new("DELETE FROM account_keys WHERE account_id = $1", id()));
     }
@@ -66,6 +71,10 @@ pub async fn is_sealed_for(store: &Store, account: &AccountId) -> Result<bool, S
 const OF_REF: &str = "SELECT e.account_id, e.log, e.idx, p.idx AS there FROM entries e \
     LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
     WHERE e.ref = $1 ORDER BY e.at_us, e.log, e.idx";
+/// Of held mail that has ended, whose reverse path is shown in lists.
+const SENDER_OF_REF: &str =
+    "UPDATE held SET sender = NULL, mail_from = '' WHERE ref = $1 AND state NOT IN ('held', 'releasing')";
+const SENDERS_OF_ACCOUNT: &str = "UPDATE held SET sender = NULL, mail_from = '' WHERE account_id = $1 AND state NOT IN ('held', 'releasing')";
 const ONE: &str = "DELETE FROM payloads WHERE account_id = $1 AND log = $2 AND idx = $3";
 const SEALED: &str = "SELECT 1 AS n FROM held WHERE account_id = $1 AND sealed IS NOT NULL \
     UNION ALL SELECT 1 AS n FROM outbox WHERE account_id = $2 AND sealed IS NOT NULL LIMIT 1";

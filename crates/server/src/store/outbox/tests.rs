@@ -12,7 +12,6 @@ fn mail(id: &str, remember: i64) -> Outgoing {
         account: AccountId::parse("acme").unwrap(),
         id: id.to_owned(),
         kind: MailKind::Notice,
-        to: EmailAddress::parse("owner@acme.example").unwrap(),
         sealed: b"sealed".to_vec(),
         at: at(10),
         remember_until: at(remember),
@@ -98,4 +97,18 @@ async fn what_a_dead_process_was_sending_is_due_at_once() {
     assert_eq!(due(&store, "dead", at(10), 9).await.unwrap().len(), 1);
     reconcile(&store, if store.is_shared() { "dead" } else { "one" }, at(11)).await.unwrap();
     assert_eq!(due(&store, "alive", at(11), 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_recipient_is_sealed_with_the_message() {
+    let (_dir, store) = store(vec![mail("a", 0)]).await;
+    let to = EmailAddress::parse("\"a b\"@acme.example").unwrap();
+    let row = store.row("SELECT rcpt FROM outbox", vec![]).await.unwrap().unwrap();
+    assert_eq!(row.get::<String>("rcpt").unwrap(), "");
+    let mut letter = due(&store, "one", at(10), 9).await.unwrap().remove(0);
+    let message = b"To: x\r\n\r\nHello\r\n".to_vec();
+    assert_eq!(letter.disclosed(enclosed(&to, &message)).unwrap(), (to.clone(), message.clone()));
+    assert!(letter.disclosed(b"no recipient".to_vec()).is_none());
+    letter.to = Some(to.clone());
+    assert_eq!(letter.disclosed(message.clone()).unwrap(), (to, message), "of an earlier version");
 }
