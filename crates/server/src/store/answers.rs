@@ -102,6 +102,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
+    use crate::store::fresh::Fresh;
     use crate::store::lease::later;
 
     fn asked(key: u8, request: u8, seconds: i64) -> Claim {
@@ -116,14 +117,10 @@ mod tests {
         }
     }
 
-    async fn store(dir: &tempfile::TempDir) -> Store {
-        Store::open(&dir.path().join("countersign.db")).await.unwrap()
-    }
-
     #[tokio::test]
     async fn a_key_is_claimed_once_and_answered_the_same_for_a_day() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(&dir).await;
+        let fresh = Fresh::new().await;
+        let store = fresh.store.clone();
         let first = asked(1, 1, 0);
         assert_eq!(claim(&store, &first).await.unwrap(), Claimed::Ours);
         assert_eq!(claim(&store, &asked(1, 1, 59)).await.unwrap(), Claimed::InFlight);
@@ -138,8 +135,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_killed_loses_its_claim_and_says_nothing_more() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(&dir).await;
+        let fresh = Fresh::new().await;
+        let store = fresh.store.clone();
         let (dead, second) = (asked(1, 1, 0), asked(1, 1, 60));
         assert_eq!(claim(&store, &dead).await.unwrap(), Claimed::Ours);
         assert_eq!(claim(&store, &second).await.unwrap(), Claimed::Ours);
@@ -148,5 +145,18 @@ mod tests {
         assert_eq!(claim(&store, &asked(1, 1, 61)).await.unwrap(), Claimed::InFlight);
         forget(&store, &second).await.unwrap();
         assert_eq!(claim(&store, &asked(1, 2, 62)).await.unwrap(), Claimed::Ours, "given up: free for any");
+    }
+
+    #[tokio::test]
+    async fn of_many_at_once_one_gets_it() {
+        let fresh = Fresh::new().await;
+        let (one, two) = (fresh.store.clone(), fresh.again().await);
+        let claims = (0..16).map(|n| {
+            let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+            async move { claim(&store, &asked(1, 1, 0)).await.unwrap() }
+        });
+        let claimed = futures_util::future::join_all(claims).await;
+        assert_eq!(claimed.iter().filter(|claimed| **claimed == Claimed::Ours).count(), 1, "{claimed:?}");
+        assert!(claimed.iter().all(|claimed| matches!(claimed, Claimed::Ours | Claimed::InFlight)));
     }
 }
