@@ -28,6 +28,10 @@ fuzz TARGET SECONDS:
 walks COUNT:
     cargo run --release -p countersign-oracles --example walks -- {{COUNT}}
 
+# What the steps of a message cost, each alone; WHAT is part of a bench's name. A quiet machine tells more.
+bench *WHAT:
+    cargo bench -p countersign --bench cost -- {{WHAT}}
+
 # Write the generated reference pages anew; look at the difference before you commit it.
 bless:
     COUNTERSIGN_BLESS=1 cargo test -p countersign-core reasons

@@ -212,7 +212,12 @@ impl Timed {
     }
 
     pub(crate) async fn state(&self, reference: Ref) -> State {
-        custody::load(&self.running.house.data.store, reference).await.unwrap().unwrap().0.state
+        custody::load(&self.running.house.data.store, &self.running.house.data.keys, reference)
+            .await
+            .unwrap()
+            .unwrap()
+            .0
+            .state
     }
 
     async fn jobs(&self) -> i64 {

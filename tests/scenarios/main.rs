@@ -28,6 +28,7 @@ mod ledger;
 mod letters;
 mod limits;
 mod moving;
+mod nodes;
 mod notices;
 mod outages;
 mod policies;

@@ -312,9 +312,9 @@ async fn a_kill_while_notices_leave_loses_none() {
         assert!(!of.is_empty(), "{reason} is lost");
         let flagged =
             of.iter().filter(|text| text.lines().next().is_some_and(|trace| trace.contains("retry-of=")));
-        assert_eq!(
-            flagged.count(),
-            of.len() - 1,
+        // One that the kill cut off before it left is in doubt too, and says so.
+        assert!(
+            flagged.count() + 1 >= of.len(),
             "{reason} came twice, and its trace does not say so: {of:?}"
         );
     }

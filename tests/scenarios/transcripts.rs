@@ -1,7 +1,6 @@
 //! The examples of the documents: every `console` block is typed into a shell, and must say what the page says.
-//! A block is `$ countersign ...` lines, each followed by what it prints; `...` stands for any lines, or for
-//! the rest of one. Refs, times, digests
-//! and free ports are compared as words.
+//! A block is `$ countersign ...` lines, each followed by what it prints; `...` stands for any lines, or for the rest
+//! of one. Refs, times, digests, free ports, and how many policies and cases ship are compared as words.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -142,6 +141,7 @@ fn normalised(text: &str) -> Vec<String> {
         (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
         (r"\b[0-9a-f]{64}\b", "HASH"),
         (r"\b[0-9A-HJKMNP-TV-Z]{10}\b", "REF"),
+        (r"\b\d\d+ (policies|cases)\b", "MANY $1"),
         (r"127\.0\.0\.1:(3|4|5|6)\d{4}\b", "127.0.0.1:PORT"),
     ];
     let words = words.map(|(pattern, word)| (Regex::new(pattern).unwrap(), word));

@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) send: String,
     /// Lines of `[[send.upstream]]` after its name and address.
     pub(crate) upstream: String,
+    /// Lines of `[store]` after its address.
+    pub(crate) store: String,
     /// Tables after everything else.
     pub(crate) more: String,
     pub(crate) sink: SinkSettings,
@@ -70,6 +72,7 @@ impl Default for Plan {
             ),
             send: "mode = \"enforce\"".to_owned(),
             upstream: "egress = [\"192.0.2.0/28\"]".to_owned(),
+            store: String::new(),
             more: String::new(),
             sink: SinkSettings::default(),
         }
@@ -139,11 +142,11 @@ impl World {
         let (dns, sink, url) = (self.dns.address(), self.sink.address(), &self.url);
         format!(
             "[server]\nhostname = \"gate.esp.example\"\ndata_dir = \"data\"\n[dns]\nresolvers = [\"{dns}\"]\n\
-             [store]\nurl = \"{url}\"\n[policy]\ndir = \"policies\"\n[send]\n{}\n\
+             [store]\nurl = \"{url}\"\n{}\n[policy]\ndir = \"policies\"\n[send]\n{}\n\
              [[send.listener]]\nlisten = \"127.0.0.1:0\"\nplaintext = \"loopback\"\n\
              [[send.listener]]\nlisten = \"127.0.0.1:0\"\n\
              [[send.upstream]]\nname = \"sink\"\nurl = \"smtp://{sink}\"\n{}\n{}\n",
-            plan.send, plan.upstream, plan.more
+            plan.store, plan.send, plan.upstream, plan.more
         )
     }
 
@@ -351,6 +354,18 @@ impl World {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+    }
+
+    /// A file that its owner alone may read, in a folder that is.
+    pub(crate) fn write_secret(&self, name: &str, octets: &[u8]) {
+        use std::os::unix::fs::PermissionsExt;
+
+        self.write(name, "");
+        let path = self.path(name);
+        for (path, mode) in [(path.parent().unwrap(), 0o700), (path.as_path(), 0o600)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        std::fs::write(path, octets).unwrap();
     }
 
     /// What the server has logged.

@@ -77,9 +77,9 @@ def account(identity, *domains, more=""):
     return f'[[account]]\nid = "{identity}"\nname = "{identity}"\n{more}{lines}{login}'
 
 
-def plain(login):
+def plain(login, password=SECRET):
     """The command that signs a login in."""
-    return "AUTH PLAIN " + base64.b64encode(f"\0{login}\0{SECRET}".encode()).decode()
+    return "AUTH PLAIN " + base64.b64encode(f"\0{login}\0{password}".encode()).decode()
 
 
 class House:

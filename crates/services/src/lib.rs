@@ -1,10 +1,13 @@
-//! Services that tests start for themselves, out of the packages of the machine: a real Postgres.
+//! Services that tests start for themselves, out of the packages of the machine: a real Postgres and a
+//! real Redis.
 //! Called by the tests of the store and by the scenarios; part of no program.
 
 mod postgres;
+mod redis;
 mod watchdog;
 
 pub use postgres::{Database, GUARDED, Postgres};
+pub use redis::Redis;
 
 /// Whether tests are asked to keep everything in Postgres: `COUNTERSIGN_TEST_STORE=postgres`.
 ///

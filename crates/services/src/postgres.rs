@@ -103,12 +103,15 @@ impl Postgres {
         own.iter().chain(&self.settings).for_each(|setting| {
             command.args(["-c", setting]);
         });
-        let child = command.spawn()?;
+        self.watch(command.spawn()?)?;
+        self.ready().await
+    }
+
+    fn watch(&self, child: Child) -> io::Result<()> {
         let mut state = self.state();
         state.watchdog.tell(child.id())?;
         state.server = Some(child);
-        drop(state);
-        self.ready().await
+        Ok(())
     }
 
     /// The file that Postgres writes says on its last line when it takes connections.

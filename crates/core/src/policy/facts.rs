@@ -31,7 +31,7 @@ pub struct Asked {
     pub resource: String,
     /// The account it is about.
     pub account: String,
-    /// `credential`, `staff`, `local` or `clock`.
+    /// `credential`, or the class of the actor who commands.
     pub actor: String,
     /// The domain of From as an A-label; empty when there is no single author.
     pub author_domain: String,

@@ -191,6 +191,18 @@ impl Account {
             .any(|(reach, _)| matches!(reach, Reach::Credential(known) if known == login))
     }
 
+    /// Whether it has this block, of its own or of everybody.
+    pub(super) fn has_block(&self, target: &Target) -> bool {
+        let own = target.account == self.id;
+        match &target.reach {
+            Reach::Account => own && self.blocked.is_some(),
+            part if own || target.account.as_str() == PLATFORM => {
+                self.blocked_parts.iter().any(|(known, _)| known == part)
+            }
+            _ => false,
+        }
+    }
+
     /// Puts a block on it that is not in the store yet.
     pub(super) fn lay_over(&mut self, target: &Target, blocked: &Blocked) {
         let is_everybody = target.account.as_str() == PLATFORM;

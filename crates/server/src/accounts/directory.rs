@@ -22,7 +22,8 @@ pub struct Directory {
     /// Who else reads this store, and wants to hear that something changed.
     shared: Shared,
     cache: Arc<Mutex<Cache>>,
-    /// Blocks of this run: they count also while the store cannot write them.
+    /// Blocks that the store could not write yet. Once it has them, it alone says when they end: that may
+    /// happen on another node.
     stopped: Arc<Mutex<Vec<(Target, Blocked)>>>,
     /// Logins of this process alone, until they expire.
     lent: Arc<Mutex<Vec<Credential>>>,
@@ -86,6 +87,7 @@ impl Directory {
             None => None,
         };
         let (mut account, before) = found.ok_or_else(|| DirectoryError::Unknown(id.to_string()))?;
+        self.stopped().retain(|(target, _)| !account.has_block(target));
         self.lay_over(&mut account);
         let account = Arc::new(account);
         let mut cache = self.cache();
@@ -105,7 +107,13 @@ impl Directory {
         Ok(Some(now).filter(|now| !Arc::ptr_eq(now, known)))
     }
 
-    /// Stops a target at once, in this process; the rows come with the ruling.
+    /// A target is stopped: its rows are in the store.
+    pub fn stopped_in_store(&self, target: &Target) {
+        self.forget();
+        self.shared.tell(&Word::Blocked(target.account.clone()));
+    }
+
+    /// Stops a target at once, in this process, although the store does not have its rows yet.
     pub fn stop(&self, target: Target, blocked: Blocked) {
         let word = Word::Blocked(target.account.clone());
         let mut stopped = self.stopped();

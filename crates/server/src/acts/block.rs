@@ -34,8 +34,11 @@ fn kept(change: &Change) -> Vec<Write> {
 /// Stops the target. Sessions, held mail and jobs ask the directory before anything passes.
 #[expect(clippy::needless_pass_by_value, reason = "an act uses its permit up")]
 pub(super) fn perform(permit: Permit<Block>, change: Change, ending: Ending) -> Reply {
-    if let Some(blocked) = change.blocked {
-        change.directory.stop(change.target, blocked);
+    match (change.blocked, &ending) {
+        // Its rows are not there yet: until they are, only this process knows.
+        (Some(blocked), Ending::Owed) => change.directory.stop(change.target, blocked),
+        (Some(_), _) => change.directory.stopped_in_store(&change.target),
+        (None, _) => {}
     }
     Reply { ending, ..command::done(permit.ruling()) }
 }

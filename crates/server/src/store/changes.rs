@@ -33,7 +33,7 @@ impl Changes {
                     Ok(Some(_)) => return,
                     Ok(None) | Err(_) => self.listener = None,
                 },
-                None => match listen(readers).await {
+                None => match listen(&readers.all).await {
                     Ok(listener) => {
                         self.listener = Some(listener);
                         return;

@@ -5,12 +5,14 @@ mod postgres;
 mod sqlite;
 
 use std::path::Path;
-use std::time::Duration;
 
-use sqlx::postgres::{PgPool, PgRow, Postgres};
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::{Sqlite, SqlitePool};
 use sqlx::{Executor, SqlSafeStr, SqlStr};
 
+use postgres::Pool;
+
+use super::outage::PATIENCE;
 use super::row::{Inner, Row};
 use super::transaction::{Kind, Session, Transaction};
 use super::{StoreError, Value, write};
@@ -28,7 +30,7 @@ pub struct Store {
 #[derive(Debug, Clone)]
 pub(super) enum Engine {
     Sqlite { readers: SqlitePool, writer: Option<SqlitePool> },
-    Postgres { readers: PgPool, writers: PgPool },
+    Postgres { readers: Pool, writers: Pool },
 }
 
 impl Store {
@@ -224,7 +226,7 @@ impl Store {
                 }
             }
             Engine::Postgres { readers, writers } => {
-                let both = async { tokio::join!(readers.close(), writers.close()) };
+                let both = async { tokio::join!(readers.all.close(), writers.all.close()) };
                 // One that hangs is left to itself.
                 let _closed = tokio::time::timeout(PATIENCE, both).await;
             }
@@ -233,10 +235,10 @@ impl Store {
 }
 
 /// Asks until a connection holds.
-async fn asked(readers: &PgPool, statement: &SqlStr, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+async fn asked(readers: &Pool, statement: &SqlStr, values: &[Value]) -> Result<Vec<Row>, StoreError> {
     loop {
-        let mut session = Session::on(postgres::acquire(readers).await?);
-        match rows_of_postgres(session.connection()?, statement.clone(), values).await {
+        let mut session = readers.session().await?;
+        match rows_of_postgres(&mut session, statement.clone(), values).await {
             // The server was started anew since: connections that waited in the pool are of the old one.
             Err(error) if error.is_broken_connection() => drop(session),
             done => {
@@ -247,9 +249,9 @@ async fn asked(readers: &PgPool, statement: &SqlStr, values: &[Value]) -> Result
     }
 }
 
-async fn begin_postgres(pool: &PgPool, begin: &'static str) -> Result<Transaction, StoreError> {
+async fn begin_postgres(pool: &Pool, begin: &'static str) -> Result<Transaction, StoreError> {
     loop {
-        let mut session = Session::on(postgres::acquire(pool).await?);
+        let mut session = pool.session().await?;
         match session.say(begin).await {
             Ok(()) => return Ok(Transaction::on(Kind::Postgres(session))),
             // Nothing has begun, so nothing is lost: the next connection is tried.
@@ -268,25 +270,16 @@ pub(super) async fn rows_of_sqlite<'e>(
     Ok(rows.into_iter().map(|row| Row(Inner::Sqlite(row))).collect())
 }
 
-pub(super) async fn rows_of_postgres<'e>(
-    executor: impl Executor<'e, Database = Postgres>,
+pub(super) async fn rows_of_postgres(
+    session: &mut Session,
     statement: impl SqlSafeStr + Send,
     values: &[Value],
 ) -> Result<Vec<Row>, StoreError> {
-    let rows: Vec<PgRow> = answer(write::postgres(statement, values, None).fetch_all(executor)).await?;
+    let outage = session.outage.clone();
+    let work = write::postgres(statement, values, None).fetch_all(session.connection()?);
+    let rows: Vec<PgRow> = outage.answer(work).await?;
     Ok(rows.into_iter().map(|row| Row(Inner::Postgres(row))).collect())
 }
-
-/// Waits for an answer over the network, but not for ever.
-pub(super) async fn answer<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(done) => Ok(done?),
-        Err(_) => Err(StoreError::Silent(PATIENCE.as_secs())),
-    }
-}
-
-/// A client hears 451 within 5 seconds when the store is cut off.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests;

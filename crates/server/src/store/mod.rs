@@ -15,6 +15,7 @@ pub mod lease;
 pub mod ledger;
 mod migrations;
 pub mod nodes;
+mod outage;
 pub mod outbox;
 mod row;
 pub mod shared;

@@ -31,6 +31,11 @@ impl Left {
         Self { log: -1, ..self }
     }
 
+    /// The log of the node that looks.
+    pub(crate) fn log(self) -> i64 {
+        self.log
+    }
+
     pub(crate) fn values(self) -> Vec<Value> {
         vec![Value::Int(self.log), Value::Int(self.alive_since)]
     }

@@ -1,11 +1,13 @@
 //! A transaction: what is written in it is there as a whole when it is committed, or not at all.
 //! `Store::begin` gives one that writes, `Store::snapshot` one that reads a state that does not change.
 
+use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, Postgres};
-use sqlx::{SqlSafeStr, Sqlite};
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, Sqlite};
 
-use super::db::{answer, rows_of_postgres, rows_of_sqlite};
+use super::db::{rows_of_postgres, rows_of_sqlite};
+use super::outage::Outage;
 use super::{Row, StoreError, Value, Write, write};
 
 /// An open transaction; dropped without a commit it is as if it had never been.
@@ -22,12 +24,15 @@ pub(super) enum Kind {
 
 /// A connection on which something stands open. When it is dropped before the end it is closed, so that no
 /// connection with half a transaction, or with half an answer, is used again.
-pub(super) struct Session(Option<PoolConnection<Postgres>>);
+pub(super) struct Session {
+    connection: Option<PoolConnection<Postgres>>,
+    pub(super) outage: Outage,
+}
 
 impl Session {
     /// Takes a connection.
-    pub(super) fn on(connection: PoolConnection<Postgres>) -> Self {
-        Self(Some(connection))
+    pub(super) fn on(connection: PoolConnection<Postgres>, outage: Outage) -> Self {
+        Self { connection: Some(connection), outage }
     }
 
     /// The connection.
@@ -35,23 +40,24 @@ impl Session {
     /// # Errors
     /// After the end, which no caller reaches.
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
-        let connection = self.0.as_deref_mut();
+        let connection = self.connection.as_deref_mut();
         connection.ok_or(StoreError::Statement(sqlx::Error::WorkerCrashed))
     }
 
     pub(super) async fn say(&mut self, statement: &'static str) -> Result<(), StoreError> {
-        answer(sqlx::raw_sql(statement).execute(self.connection()?)).await.map(drop)
+        let outage = self.outage.clone();
+        outage.answer(sqlx::raw_sql(statement).execute(self.connection()?)).await.map(drop)
     }
 
     /// Gives the connection back: nothing stands open on it.
     pub(super) fn end(mut self) {
-        drop(self.0.take());
+        drop(self.connection.take());
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(mut connection) = self.0.take() {
+        if let Some(mut connection) = self.connection.take() {
             connection.close_on_drop();
         }
     }
@@ -80,9 +86,36 @@ impl Transaction {
             }
             Kind::Postgres(session) => {
                 let query = write::postgres(write.statement, &write.values, self.log);
-                Ok(answer(query.execute(session.connection()?)).await?.rows_affected())
+                let outage = session.outage.clone();
+                Ok(outage.answer(query.execute(session.connection()?)).await?.rows_affected())
             }
         }
+    }
+
+    /// Runs writes one after the other, and says how many rows each changed. SQLite is given all of them at
+    /// once: each hop to its thread and back costs more than a row.
+    ///
+    /// # Errors
+    /// When one cannot be run. What was done before it stands, except on Postgres.
+    pub(super) async fn execute_all(&mut self, writes: &[&Write]) -> Result<Vec<u64>, StoreError> {
+        let mut changed = Vec::with_capacity(writes.len());
+        match &mut self.on {
+            Kind::Sqlite(transaction) if writes.len() > 1 => {
+                let (statements, values) = write::joined(writes);
+                // Hardly ever are the same together again: nothing is prepared for the next time.
+                let all = write::sqlite(AssertSqlSafe(statements), values, self.log).persistent(false);
+                let mut done = (&mut **transaction).fetch_many(all);
+                while let Some(step) = done.try_next().await? {
+                    changed.extend(step.left().map(|result| result.rows_affected()));
+                }
+            }
+            Kind::Sqlite(_) | Kind::Postgres(_) => {
+                for write in writes {
+                    changed.push(self.execute(write).await?);
+                }
+            }
+        }
+        Ok(changed)
     }
 
     /// Every row of an answer.
@@ -96,7 +129,7 @@ impl Transaction {
     ) -> Result<Vec<Row>, StoreError> {
         match &mut self.on {
             Kind::Sqlite(transaction) => rows_of_sqlite(&mut **transaction, statement, &values).await,
-            Kind::Postgres(session) => rows_of_postgres(session.connection()?, statement, &values).await,
+            Kind::Postgres(session) => rows_of_postgres(session, statement, &values).await,
         }
     }
 

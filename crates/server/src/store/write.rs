@@ -1,6 +1,8 @@
 //! A write: one statement of ours and its values, as data.
 //! Rooms and acts plan them; the committer runs them in the transaction of the ruling they belong to.
 
+use std::fmt::Write as _;
+
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
@@ -101,12 +103,30 @@ impl Value {
     }
 }
 
-pub(super) fn sqlite(
+/// The statements of several writes as one text, whose placeholders count on, and all their values.
+pub(super) fn joined<'a>(writes: &[&'a Write]) -> (String, Vec<&'a Value>) {
+    let (mut text, mut values) = (String::with_capacity(writes.len() * 128), Vec::new());
+    for write in writes {
+        let mut pieces = write.statement.split('$');
+        text.extend(pieces.next());
+        for piece in pieces {
+            let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, rest) = piece.split_at_checked(digits).unwrap_or((piece, ""));
+            let number = number.parse::<usize>().unwrap_or(0).saturating_add(values.len());
+            let _infallible = write!(text, "${number}{rest}");
+        }
+        text.push_str(";\n");
+        values.extend(&write.values);
+    }
+    (text, values)
+}
+
+pub(super) fn sqlite<'a>(
     statement: impl SqlSafeStr,
-    values: &[Value],
+    values: impl IntoIterator<Item = &'a Value>,
     log: Option<i64>,
-) -> Query<'_, Sqlite, SqliteArguments> {
-    values.iter().fold(sqlx::query(statement), |query, value| match value {
+) -> Query<'a, Sqlite, SqliteArguments> {
+    values.into_iter().fold(sqlx::query(statement), |query, value| match value {
         Value::Text(text) => query.bind(text.as_str()),
         Value::Int(number) => query.bind(*number),
         Value::Blob(octets) => query.bind(octets.as_slice()),

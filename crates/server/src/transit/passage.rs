@@ -17,8 +17,8 @@ use crate::store::{Keys, Ledger, Left, Store, StoreError, Write};
 pub struct Transit {
     keys: Keys,
     ledger: Ledger,
-    /// The store, when other nodes have messages there too.
-    others: Option<Store>,
+    /// The store, when other nodes have messages there too, and the log of this one.
+    others: Option<(Store, i64)>,
     memory: Arc<Mutex<Memory>>,
 }
 
@@ -116,7 +116,7 @@ impl Transit {
                 }
             }
         }
-        let others = store.is_shared().then(|| store.clone());
+        let others = store.is_shared().then(|| (store.clone(), left.log()));
         Ok(Self { keys, ledger: ledger.clone(), others, memory: Arc::new(Mutex::new(memory)) })
     }
 
@@ -145,11 +145,11 @@ impl Transit {
     /// Asks what other nodes know of a message that this one does not know. While the store is silent
     /// nothing is accepted, so that an answer that is missing does no harm.
     pub async fn look(&self, mut offer: Offer) -> Offer {
-        let Some(store) = &self.others else { return offer };
+        let Some((store, own)) = &self.others else { return offer };
         if self.memory().standing.contains_key(&offer.key()) {
             return offer;
         }
-        match rows::one(store, &offer.account, &offer.print).await {
+        match rows::of_others(store, *own, &offer.account, &offer.print).await {
             Ok(row) => offer.elsewhere = row.map(|row| row.standing()),
             Err(error) => tracing::error!(%error, "what other nodes have on its way cannot be read"),
         }

@@ -31,14 +31,17 @@ pub(super) async fn left(store: &Store, left: Left) -> Result<Vec<Row>, StoreErr
     store.rows(rows, left.values()).await?.iter().map(row).collect()
 }
 
-/// The message of a key, whichever node has it.
-pub(super) async fn one(
+/// The message of a key that another node has. Of a node's own ones only its memory is the truth: their rows
+/// go some time after the client has heard.
+pub(super) async fn of_others(
     store: &Store,
+    own: i64,
     account: &AccountId,
     print: &[u8; 16],
 ) -> Result<Option<Row>, StoreError> {
-    let one = "SELECT account_id, print, accepted, ref, state, at_us FROM transit WHERE account_id = $1 AND print = $2";
-    let of = vec![Value::text(account.as_str()), Value::blob(print.to_vec())];
+    let one = "SELECT account_id, print, accepted, ref, state, at_us FROM transit \
+         WHERE account_id = $1 AND print = $2 AND log <> $3";
+    let of = vec![Value::text(account.as_str()), Value::blob(print.to_vec()), Value::Int(own)];
     store.row(one, of).await?.as_ref().map(row).transpose()
 }
 

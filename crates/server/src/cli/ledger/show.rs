@@ -67,7 +67,7 @@ impl Prove {
         match self.json {
             true => proofs.iter().for_each(|proved| data(&line(reference, proved).to_string())),
             false => {
-                let ruling = proofs.iter().find(|proved| proved.kind != "outcome").or(proofs.first());
+                let ruling = proofs.iter().find(|proved| proved.kind != "outcome").or_else(|| proofs.first());
                 let ruling = ruling.map(|proved| proved.proof.to_string()).unwrap_or_default();
                 data(ruling.trim_end_matches('\n'));
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_core::evidence::{Finding, Kind, Why};
 use countersign_core::policy::{Asked, Decision, Fact, Facts, How};
-use countersign_core::request::{Action, Verb};
+use countersign_core::request::{Action, Actor, Verb};
 use serde::Deserialize;
 
 use crate::cli::exit::{Code, Failure};
@@ -130,20 +130,23 @@ impl Written {
     /// What a case does not say of the message is that of a plain letter.
     fn asked(&self, action: Action) -> Result<Asked, String> {
         let account = self.account.clone().unwrap_or_else(|| "acme".to_owned());
-        let class = match (action, self.actor.as_deref()) {
-            (Action::Send, None | Some("credential")) => "credential",
-            (Action::Command(Verb::HeldExpire), None) => "clock",
-            (Action::Command(_), None | Some("local")) => "local",
-            (Action::Command(_), Some(class)) => known_actor(class)?,
-            (Action::Send, Some(other)) => return Err(no_actor(other)),
-        };
-        let principal = match class {
-            "credential" => account.clone(),
-            "local" => "local:0".to_owned(),
-            "staff" => "staff:ana".to_owned(),
-            "staff-key" => "staff-key:ana@esp.example".to_owned(),
-            "account-key" => "account-key:acme-api".to_owned(),
-            other => other.to_owned(),
+        let actor = self.actor.as_deref();
+        let (principal, class) = match action {
+            Action::Send if actor.is_none_or(|actor| actor == "credential") => {
+                (account.clone(), "credential")
+            }
+            Action::Send => {
+                return Err(format!("`{}` does not send: credential does", actor.unwrap_or_default()));
+            }
+            Action::Command(verb) => {
+                let usual = if verb == Verb::HeldExpire { "clock" } else { "local" };
+                let word = actor.unwrap_or(usual);
+                let found = actors().into_iter().find(|actor| actor.class() == word);
+                let found = found.ok_or_else(|| {
+                    format!("`{word}` is no actor of commands: {}", one_of(actors().iter().map(Actor::class)))
+                })?;
+                (found.to_string(), found.class())
+            }
         };
         Ok(Asked {
             principal,
@@ -155,15 +158,6 @@ impl Written {
             bytes: self.bytes.unwrap_or(400),
         })
     }
-}
-
-fn known_actor(class: &str) -> Result<&'static str, String> {
-    let mut known = ["staff", "staff-key", "account-key", "clock"].into_iter();
-    known.find(|known| *known == class).ok_or_else(|| no_actor(class))
-}
-
-fn no_actor(word: &str) -> String {
-    format!("`{word}` is no actor: credential sends; local, staff, staff-key, account-key or clock command")
 }
 
 /// Reads `pass`, `fail/DETAIL`, `warn/DETAIL` or `unknown/WHY`.
@@ -178,6 +172,12 @@ fn fact(kind: &str, text: &str) -> Result<(Kind, Fact), String> {
         finding => Fact::new(finding, detail),
     };
     Ok((known, fact))
+}
+
+/// One of each class.
+fn actors() -> [Actor; 5] {
+    let ana = || "ana".to_owned();
+    [Actor::Local(0), Actor::Clock, Actor::Staff(ana()), Actor::StaffKey(ana()), Actor::AccountKey(ana())]
 }
 
 fn one_of(words: impl Iterator<Item = &'static str>) -> String {
@@ -217,7 +217,11 @@ mod tests {
             (with("evidence = { spf = \"maybe\" }"), "`maybe` is no finding: pass, fail/DETAIL"),
             (with("evidence = { spf = \"unknown/soon\" }"), "`unknown/soon` is no finding"),
             (with("action = \"sing\""), "`sing` is no action: send, held-release"),
-            (with("actor = \"local\""), "`local` is no actor"),
+            (with("actor = \"local\""), "`local` does not send"),
+            (
+                with("action = \"apply\"\nactor = \"credential\""),
+                "`credential` is no actor of commands: local, clock",
+            ),
             (with("how = \"long\""), "`long` is no way to hold"),
             (with("colour = 1"), "unknown field `colour`"),
             ("[[case]]\nname = \"n\"\nruling = \"drop\"\n".to_owned(), "`drop` is no ruling"),

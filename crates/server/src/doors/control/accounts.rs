@@ -93,7 +93,7 @@ impl Control {
         }
         if let Some((account, name)) = self.unknown_upstream(&file) {
             let known: Vec<String> = self.exits.0.iter().map(|exit| format!("`{}`", exit.name)).collect();
-            return Err(Problem::bad_request(&format!(
+            return Err(Problem::bad_request(format!(
                 "account `{account}` names the upstream `{name}`, which the configuration does not have: there is {}",
                 known.join(", ")
             )));

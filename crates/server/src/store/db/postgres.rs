@@ -2,33 +2,47 @@
 
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
+use tokio::time::Instant;
 
-use super::{PATIENCE, StoreError, answer};
+use super::StoreError;
 use crate::config::PostgresUrl;
 use crate::store::migrations;
+use crate::store::outage::{Outage, PATIENCE};
+use crate::store::transaction::Session;
 
 /// Connects, brings the tables up to date, and gives a pool that reads and one that writes.
-pub(super) async fn open(url: &PostgresUrl) -> Result<(PgPool, PgPool), StoreError> {
+pub(super) async fn open(url: &PostgresUrl) -> Result<(Pool, Pool), StoreError> {
     let options = options(url)?;
     migrate(url, &options).await?;
-    let pools = (pool(READERS, options.clone()), pool(WRITERS, options));
-    Ok(pools)
+    let outage = Outage::default();
+    let pool = |connections, options| Pool { all: pool(connections, options), outage: outage.clone() };
+    Ok((pool(READERS, options.clone()), pool(WRITERS, options)))
 }
 
 /// Connects, and sees that somebody is there.
-pub(super) async fn open_read_only(url: &PostgresUrl) -> Result<PgPool, StoreError> {
+pub(super) async fn open_read_only(url: &PostgresUrl) -> Result<Pool, StoreError> {
     let options = options(url)?;
     let connection = connect(url, &options).await?;
     let _closed = connection.close().await;
-    Ok(pool(READERS, options))
+    Ok(Pool { all: pool(READERS, options), outage: Outage::default() })
 }
 
-/// A connection of a pool.
-pub(super) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
-    Ok(pool.acquire().await?)
+/// Connections, and whether anybody answers on them.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Pool {
+    pub(in crate::store) all: PgPool,
+    outage: Outage,
+}
+
+impl Pool {
+    /// A connection. During an outage nobody waits for one.
+    pub(in crate::store) async fn session(&self) -> Result<Session, StoreError> {
+        self.outage.may_ask(Instant::now())?;
+        let connection = self.outage.answer(self.all.acquire()).await?;
+        Ok(Session::on(connection, self.outage.clone()))
+    }
 }
 
 fn options(url: &PostgresUrl) -> Result<PgConnectOptions, StoreError> {
@@ -64,7 +78,7 @@ async fn migrate(url: &PostgresUrl, options: &PgConnectOptions) -> Result<(), St
     let mut tries = 0;
     loop {
         let mut connection = connect(url, &options).await?;
-        let strange = answer(sqlx::query(STRANGE).fetch_all(&mut connection)).await?;
+        let strange = Outage::default().answer(sqlx::query(STRANGE).fetch_all(&mut connection)).await?;
         if !strange.is_empty() {
             return Err(StoreError::Strange { store: url.to_string() });
         }

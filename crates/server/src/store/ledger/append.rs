@@ -97,14 +97,10 @@ async fn attempt(
 ) -> Result<Appended, Failed> {
     let mut transaction = store.begin().await?;
     transaction.records_in(tip.log);
-    along(&mut transaction, loose, care).await?;
-    let mut results = Vec::with_capacity(drafts.len());
-    for (number, draft) in drafts.iter().enumerate() {
-        results.push(match care.twice.contains(&number) {
-            true => Err(RecordError::Duplicate(draft.reference)),
-            false => write_all(&mut transaction, &draft.writes, care).await?,
-        });
-    }
+    let results = match care.marks {
+        true => one_by_one(&mut transaction, drafts, loose, care).await?,
+        false => together(&mut transaction, drafts, loose, care).await?,
+    };
     let going: Vec<&Draft> =
         drafts.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(draft, _)| draft).collect();
     let mut chains = chains_of(&mut transaction, tip, &going).await?;
@@ -174,6 +170,55 @@ async fn read_link(
     let seq = u64::try_from(row.get::<i64>("seq")?).map_err(|_| wrong())?;
     let hash = Hash::try_from(row.get::<Vec<u8>>("hash")?).map_err(|_| wrong())?;
     Ok(Some(Link { seq, hash }))
+}
+
+/// Runs all writes in one go. When one does not do what it should and something is to be undone, the attempt has
+/// failed: the next one runs them one by one.
+async fn together(
+    transaction: &mut Transaction,
+    drafts: &[Draft],
+    loose: &[Write],
+    care: &Care,
+) -> Result<Vec<Result<(), RecordError>>, Failed> {
+    let twice = |number: &usize| care.twice.contains(number);
+    let going = drafts.iter().enumerate().filter(|(number, _)| !twice(number));
+    let writes: Vec<&Write> = loose.iter().chain(going.flat_map(|(_, draft)| &draft.writes)).collect();
+    let changed = match transaction.execute_all(&writes).await {
+        Ok(changed) => changed,
+        Err(error) if error.is_its_own() => return Err(Failed::Write),
+        Err(error) => return Err(error.into()),
+    };
+    let mut changed = changed.into_iter().skip(loose.len());
+    let outcome = |(number, draft): (usize, &Draft)| {
+        if twice(&number) {
+            return Ok(Err(RecordError::Duplicate(draft.reference)));
+        }
+        let rows: Vec<u64> = changed.by_ref().take(draft.writes.len()).collect();
+        let met = |(write, rows): (&Write, &u64)| write.rows.is_none_or(|demanded| demanded == *rows);
+        match rows.len() == draft.writes.len() && draft.writes.iter().zip(&rows).all(met) {
+            true => Ok(Ok(())),
+            false if rows.iter().all(|rows| *rows == 0) => Ok(Err(RecordError::Conflict)),
+            false => Err(Failed::Write),
+        }
+    };
+    drafts.iter().enumerate().map(outcome).collect()
+}
+
+async fn one_by_one(
+    transaction: &mut Transaction,
+    drafts: &[Draft],
+    loose: &[Write],
+    care: &Care,
+) -> Result<Vec<Result<(), RecordError>>, Failed> {
+    along(transaction, loose, care).await?;
+    let mut results = Vec::with_capacity(drafts.len());
+    for (number, draft) in drafts.iter().enumerate() {
+        results.push(match care.twice.contains(&number) {
+            true => Err(RecordError::Duplicate(draft.reference)),
+            false => write_all(transaction, &draft.writes, care).await?,
+        });
+    }
+    Ok(results)
 }
 
 /// Runs the writes that only ride along; one that is wrong in itself is logged, and nobody's commit fails.

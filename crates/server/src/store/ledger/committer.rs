@@ -49,10 +49,23 @@ impl Committer {
             tokio::select! {
                 taken = self.inbox.recv_many(&mut waiting, BATCH) => match taken {
                     0 => break,
-                    _ => self.take(waiting).await,
+                    _ => {
+                        self.wait_for_the_ready(&mut waiting).await;
+                        self.take(waiting).await;
+                    }
                 },
                 () = payable(&self.debts, self.unsure || self.stuck) => self.commit(Vec::new()).await,
             }
+        }
+    }
+
+    /// Tasks that can run already may bring more: they run first, so that one commit serves them too.
+    async fn wait_for_the_ready(&mut self, waiting: &mut Vec<Waiting>) {
+        tokio::task::yield_now().await;
+        while waiting.len() < BATCH
+            && let Ok(more) = self.inbox.try_recv()
+        {
+            waiting.push(more);
         }
     }
 

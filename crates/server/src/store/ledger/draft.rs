@@ -5,6 +5,7 @@ use countersign_core::ids::{AccountId, Ref};
 use countersign_core::ledger::{Hash, Kind, Leaf};
 use countersign_core::policy::Ruling;
 use countersign_core::request::Action;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::payload;
@@ -44,7 +45,8 @@ impl Draft {
             decision: ruling.decision().code(),
             policy: policy_digest(ruling.policy_digest()),
         };
-        Self::seal(keys, account, entry, payload_of(ruling, extra, owed)).await
+        let payload = Payload::of(ruling, extra, owed);
+        Self::seal(keys, account, entry, &payload).await
     }
 
     /// What became of one.
@@ -59,17 +61,17 @@ impl Draft {
             ("ref".to_owned(), Value::from(reference.as_str())),
             ("outcome".to_owned(), value),
         ]);
-        Self::seal(keys, account, entry, payload).await
+        Self::seal(keys, account, entry, &payload).await
     }
 
     async fn seal(
         keys: &Keys,
         account: &AccountId,
         entry: Entry,
-        value: Map<String, Value>,
+        value: &(impl Serialize + Sync),
     ) -> Result<Self, SealError> {
         let key = keys.of(account).await?;
-        let sealed = payload::seal(&key, account, entry.kind, &Value::Object(value))?;
+        let sealed = payload::seal(&key, account, entry.kind, value)?;
         let leaf = Leaf {
             kind: entry.kind,
             time_us: 0,
@@ -107,24 +109,43 @@ struct Entry {
     policy: Hash,
 }
 
-/// `extra` is what the caller knows beside the ruling; what the ruling says itself cannot be overridden.
-fn payload_of(ruling: &Ruling, extra: Value, owed: bool) -> Map<String, Value> {
-    let mut payload = match extra {
-        Value::Object(map) => map,
-        Value::Null => Map::new(),
-        other => Map::from_iter([("extra".to_owned(), other)]),
-    };
-    let about: String = ruling.about().as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-    payload.insert("ref".to_owned(), Value::from(ruling.reference().as_str()));
-    payload.insert("ruling".to_owned(), ruling.to_json());
-    payload.insert("action".to_owned(), Value::from(ruling.action().name()));
-    payload.insert("actor".to_owned(), Value::from(ruling.actor()));
-    payload.insert("about".to_owned(), Value::from(about));
-    if owed {
-        payload.insert("owed".to_owned(), Value::Bool(true));
-    }
-    payload
+/// What the payload of a ruling says, written as it is: no tree of values is built for it.
+#[derive(Serialize)]
+struct Payload<'a> {
+    /// What the caller knows beside the ruling; what the ruling says itself cannot be overridden.
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+    #[serde(rename = "ref")]
+    reference: Ref,
+    ruling: &'a Ruling,
+    action: &'static str,
+    actor: &'a str,
+    about: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    owed: bool,
 }
+
+impl<'a> Payload<'a> {
+    fn of(ruling: &'a Ruling, extra: Value, owed: bool) -> Self {
+        let mut extra = match extra {
+            Value::Object(map) => map,
+            Value::Null => Map::new(),
+            other => Map::from_iter([("extra".to_owned(), other)]),
+        };
+        extra.retain(|name, _| !OWN.contains(&name.as_str()));
+        Self {
+            extra,
+            reference: ruling.reference(),
+            ruling,
+            action: ruling.action().name(),
+            actor: ruling.actor(),
+            about: ruling.about().to_hex(),
+            owed,
+        }
+    }
+}
+
+const OWN: [&str; 6] = ["ref", "ruling", "action", "actor", "about", "owed"];
 
 /// The 32 octets of `sha256:` and 64 hexadecimal digits; zeros for anything else.
 fn policy_digest(text: &str) -> Hash {

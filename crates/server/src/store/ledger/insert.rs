@@ -13,7 +13,6 @@ use super::edge::{Edge, Grown};
 use super::payload::word;
 use super::tip::Link;
 use crate::store::StoreError;
-use crate::store::db::answer;
 use crate::store::transaction::{Kind as On, Session, Transaction};
 
 /// A draft with its place.
@@ -133,7 +132,8 @@ async fn by_arrays(session: &mut Session, batch: &Batch<'_>) -> Result<(), Store
         .bind(integer(batch.edge.size()))
         .bind(integer(rows.len() as u64))
         .bind(batch.edge.root().to_vec());
-    answer(query.execute(session.connection()?)).await.map(drop)
+    let outage = session.outage.clone();
+    outage.answer(query.execute(session.connection()?)).await.map(drop)
 }
 
 pub(super) fn integer(value: u64) -> i64 {

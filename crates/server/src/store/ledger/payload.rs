@@ -4,6 +4,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use countersign_core::ids::AccountId;
 use countersign_core::ledger::{Hash, Kind, Leaf};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::seal::SealError;
@@ -22,9 +23,9 @@ pub(super) fn seal(
     key: &AccountKey,
     account: &AccountId,
     kind: Kind,
-    value: &Value,
+    value: &impl Serialize,
 ) -> Result<Sealed, SealError> {
-    let plain = value.to_string();
+    let plain = serde_json::to_string(value).map_err(|_| SealError::Broken)?;
     let mut salt = [0_u8; 32];
     aws_lc_rs::rand::fill(&mut salt).map_err(|_| SealError::Random)?;
     Ok(Sealed {

@@ -3,7 +3,7 @@
 //! `Shared` asks it when the configuration names a Redis.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,7 +12,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::link::{Gone, Link, LinkError, UP};
+use super::link::{Gone, Link, LinkError};
 use super::window::horizon;
 use super::{Cap, Name, Near, Tally, Word};
 use crate::clock::draw_jitter;
@@ -48,7 +48,8 @@ struct Board {
 struct Memory {
     /// The name of what Redis has not lost since.
     epoch: String,
-    window: Duration,
+    /// The window by which this node counts, once it has counted.
+    window: Option<Duration>,
 }
 
 /// What the script says.
@@ -77,10 +78,9 @@ impl Far {
             prefix: format!("{{countersign:{installation}}}"),
             nodes: AtomicU64::new(1),
             turn: tokio::sync::Mutex::default(),
-            memory: Mutex::new(Memory { epoch: String::new(), window: Duration::from_secs(1) }),
+            memory: Mutex::new(Memory { epoch: String::new(), window: None }),
             again: Notify::new(),
         });
-        metrics::gauge!(UP).set(0.0);
         let tasks = [tokio::spawn(Arc::clone(&board).keep()), tokio::spawn(Arc::clone(&board).hear())];
         Ok(Self { board, tasks })
     }
@@ -90,6 +90,7 @@ impl Far {
     }
 
     pub(super) fn count_nodes(&self, nodes: u32) {
+        metrics::gauge!("countersign_nodes").set(f64::from(nodes));
         self.board.nodes.store(nodes.max(1).into(), Ordering::Relaxed);
     }
 
@@ -99,6 +100,7 @@ impl Far {
 
     pub(super) async fn add(&self, caps: &[Cap], by: u32, window: Duration, now: Instant) -> Tally {
         let board = &self.board;
+        board.memory().window = Some(window);
         let _turn = if by > 0 { Some(board.turn.lock().await) } else { None };
         match board.call(caps, by, by > 0, window, now).await {
             Ok(answer) => board.decided(caps, by, &answer, window, now),
@@ -163,6 +165,7 @@ impl Board {
                 }
                 Err(_) => failures = failures.saturating_add(1),
             }
+            self.link.show();
             tokio::time::sleep(back_off(failures)).await;
         }
     }
@@ -174,14 +177,19 @@ impl Board {
             tokio::select! {
                 () = self.link.down() => return,
                 () = self.again.notified() => self.tell_again().await,
-                () = tokio::time::sleep(LOOK) => drop(self.call(&[], 0, false, self.window(), Instant::now()).await),
+                () = tokio::time::sleep(LOOK) => {
+                    self.link.show();
+                    // Who is gone is noticed, and whether anything was lost.
+                    let _gone = self.call(&[], 0, false, LOOK, Instant::now()).await;
+                }
             }
         }
     }
 
     /// Says everything that this node has counted.
     async fn tell_again(&self) {
-        let (now, window) = (Instant::now(), self.window());
+        let Some(window) = self.memory().window else { return };
+        let now = Instant::now();
         let names = self.near.windows().names(now, window);
         for some in names.chunks(AT_ONCE) {
             let caps: Vec<Cap> = some.iter().map(|name| Cap { name: *name, most: 0 }).collect();
@@ -250,7 +258,7 @@ impl Board {
             call.arg(cap.most.min(MOST)).arg(told);
         }
         let answer = self.link.ask(|mut c| async move { call.invoke_async::<Answer>(&mut c).await }).await?;
-        self.remember(&answer.epoch, (!caps.is_empty()).then_some(window));
+        self.remember(&answer.epoch);
         Ok(answer)
     }
 
@@ -268,17 +276,16 @@ impl Board {
         Tally { fits, counted, rooms }
     }
 
-    fn remember(&self, epoch: &str, window: Option<Duration>) {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.window = window.unwrap_or(memory.window);
+    fn remember(&self, epoch: &str) {
+        let mut memory = self.memory();
         if memory.epoch != epoch {
             epoch.clone_into(&mut memory.epoch);
             self.again.notify_one();
         }
     }
 
-    fn window(&self) -> Duration {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).window
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn key(&self, kind: &str, name: Name) -> String {

@@ -46,6 +46,11 @@ impl Link {
         self.state.borrow().connection.is_some()
     }
 
+    /// Says in the metrics whether it is there. Said again and again: who keeps them may come later than we.
+    pub(super) fn show(&self) {
+        metrics::gauge!("countersign_shared_up").set(if self.is_up() { 1.0 } else { 0.0 });
+    }
+
     /// Asks something. Who does not answer in time, or answers nonsense, is gone.
     pub(super) async fn ask<T, F>(&self, work: impl FnOnce(MultiplexedConnection) -> F) -> Result<T, Gone>
     where
@@ -75,7 +80,7 @@ impl Link {
         self.state.send_modify(|state| {
             *state = State { number: state.number + 1, connection: Some(connection) };
         });
-        metrics::gauge!(UP).set(1.0);
+        self.show();
         Ok(())
     }
 
@@ -119,7 +124,7 @@ impl Link {
             ours
         });
         if lost {
-            metrics::gauge!(UP).set(0.0);
+            self.show();
             metrics::counter!("countersign_shared_losses_total").increment(1);
             let redis = &self.name;
             tracing::warn!(
@@ -167,4 +172,3 @@ pub enum LinkError {
 /// How long an answer may take: mail waits for it.
 const PATIENCE: Duration = Duration::from_millis(250);
 const CONNECT: Duration = Duration::from_secs(1);
-pub(super) const UP: &str = "countersign_shared_up";

@@ -1,18 +1,15 @@
 //! Nodes over a Redis that is there, gone, stopped, emptied, or something else that answers nonsense.
 //! Each test starts a Redis of its own on a socket in a temporary directory.
 
-mod server;
-
 use std::io::{Read, Write as _};
 use std::os::unix::net::UnixListener;
 
+use countersign_services::Redis;
 use futures_util::future::join_all;
 
 use super::*;
 use crate::seal::RootKey;
 use crate::store::Store;
-
-use server::{Redis, eventually};
 
 const WINDOW: Duration = Duration::from_secs(600);
 
@@ -38,7 +35,7 @@ impl Installation {
 
     /// A node that counts together with the others.
     async fn node(&self, redis: &Redis) -> Shared {
-        let node = self.node_at(&redis.address());
+        let node = self.node_at(&redis.url());
         eventually("a node connects", async || node.is_together() == Some(true)).await;
         node
     }
@@ -90,7 +87,7 @@ async fn alone_a_counter_goes_to_its_cap_and_asking_counts_nothing() {
 
 #[tokio::test]
 async fn two_nodes_let_exactly_the_cap_through_however_many_ask_at_once() {
-    let Some(redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start(&[]).await else { return };
     let installation = Installation::new().await;
     let (one, two) = (installation.node(&redis).await, installation.node(&redis).await);
     let asked = (0..200).map(|n| add(if n % 2 == 0 { &one } else { &two }, "a", 50));
@@ -102,7 +99,7 @@ async fn two_nodes_let_exactly_the_cap_through_however_many_ask_at_once() {
 
 #[tokio::test]
 async fn what_is_counted_is_forgotten_after_the_window_by_all() {
-    let Some(redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start(&[]).await else { return };
     let installation = Installation::new().await;
     let (one, two) = (installation.node(&redis).await, installation.node(&redis).await);
     let short = Duration::from_secs(1);
@@ -114,19 +111,19 @@ async fn what_is_counted_is_forgotten_after_the_window_by_all() {
 
 #[tokio::test]
 async fn nothing_in_redis_tells_who_it_is_about() {
-    let Some(redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start(&[]).await else { return };
     let installation = Installation::new().await;
     let node = installation.node(&redis).await;
     add(&node, "shop@shop.example 192.0.2.1", 5).await;
     node.mark(node.name("home", "shop@shop.example"), WINDOW, Instant::now());
-    let keys = || redis.ask("KEYS *");
+    let keys = || redis.ask(&["KEYS", "*"]).unwrap();
     eventually("the mark", async || keys().contains(":m:")).await;
     assert!(keys().contains(":w:") && !keys().contains("shop") && !keys().contains("192.0.2"), "{}", keys());
 }
 
 #[tokio::test]
 async fn installations_on_one_redis_do_not_meet() {
-    let Some(redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start(&[]).await else { return };
     let (ours, theirs) = (Installation::new().await, Installation::new().await);
     let store = Store::open(&theirs.dir.path().join("other.db")).await.unwrap();
     let clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
@@ -137,13 +134,14 @@ async fn installations_on_one_redis_do_not_meet() {
 
 #[tokio::test]
 async fn what_redis_loses_is_told_again() {
-    let Some(redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start(&[]).await else { return };
     let installation = Installation::new().await;
     let (one, two) = (installation.node(&redis).await, installation.node(&redis).await);
     assert_eq!((fitting(&one, "a", 9, 3).await, fitting(&two, "a", 9, 2).await), (3, 2));
-    redis.ask("FLUSHALL");
+    redis.ask(&["FLUSHALL"]).unwrap();
     // By itself: neither is asked about this counter meanwhile.
-    let told = async || redis.ask("--scan").lines().filter(|key| key.contains(":w:")).count() == 1;
+    let told =
+        async || redis.ask(&["--scan"]).unwrap().lines().filter(|key| key.contains(":w:")).count() == 1;
     eventually("they tell again", told).await;
     eventually("both have told", async || !has_room(&Shared::clone(&one), "a", 5).await).await;
     assert!(has_room(&one, "a", 6).await);
@@ -151,18 +149,18 @@ async fn what_redis_loses_is_told_again() {
 
 #[tokio::test]
 async fn without_redis_each_node_has_its_share_and_together_they_go_on_where_they_were() {
-    let Some(mut redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start(&[]).await else { return };
     let installation = Installation::new().await;
     let (one, two) = (installation.node(&redis).await, installation.node(&redis).await);
     [&one, &two].iter().for_each(|node| node.count_nodes(2));
     assert_eq!(fitting(&one, "a", 20, 4).await, 4);
-    redis.kill();
+    redis.kill().unwrap();
     gone(&one).await;
     gone(&two).await;
     // Of 20 each has 10; the first has counted 4 already.
     assert_eq!((fitting(&one, "a", 20, 30).await, fitting(&two, "a", 20, 30).await), (6, 10));
     assert_eq!(fitting(&one, "b", 1, 3).await, 1, "a share is never nothing");
-    redis.start_again().await;
+    redis.start_again().await.unwrap();
     together(&one).await;
     together(&two).await;
     eventually("both have told", async || !has_room(&one, "a", 20).await).await;
@@ -171,16 +169,16 @@ async fn without_redis_each_node_has_its_share_and_together_they_go_on_where_the
 
 #[tokio::test]
 async fn a_redis_that_hangs_holds_nobody_up_for_long() {
-    let Some(redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start(&[]).await else { return };
     let installation = Installation::new().await;
     let node = installation.node(&redis).await;
     node.count_nodes(4);
-    redis.stop();
+    redis.pause().unwrap();
     let asked = join_all((0..40).map(|_| add(&node, "a", 40)));
     let fit = tokio::time::timeout(Duration::from_secs(10), asked).await.expect("nobody waits for ever");
     assert_eq!(fit.into_iter().filter(|fits| *fits).count(), 10, "its share, and no more");
     gone(&node).await;
-    redis.go_on();
+    redis.resume().unwrap();
     together(&node).await;
     assert_eq!(fitting(&node, "a", 40, 40).await, 30);
 }
@@ -223,44 +221,41 @@ fn babble(path: &std::path::Path, answer: &'static [u8]) {
 
 #[tokio::test]
 async fn a_redis_that_is_nowhere_is_looked_for_until_it_is_there() {
-    let Some(mut redis) = Redis::start().await else { return };
-    redis.kill();
+    let Some(redis) = Redis::start(&[]).await else { return };
+    redis.kill().unwrap();
     let installation = Installation::new().await;
-    let node = installation.node_at(&redis.address());
+    let node = installation.node_at(&redis.url());
     assert_eq!(fitting(&node, "a", 3, 5).await, 3, "nobody has said that there are more nodes");
     assert_eq!(node.is_together(), Some(false));
-    redis.start_again().await;
+    redis.start_again().await.unwrap();
     together(&node).await;
-    eventually("it has told", async || redis.ask("KEYS *").contains(":w:")).await;
+    eventually("it has told", async || redis.ask(&["KEYS", "*"]).unwrap().contains(":w:")).await;
     let other = installation.node(&redis).await;
     assert!(!add(&other, "a", 3).await);
 }
 
 #[tokio::test]
 async fn words_reach_every_other_node() {
-    let Some(mut redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start(&[]).await else { return };
     let installation = Installation::new().await;
     let (one, two) = (installation.node(&redis).await, installation.node(&redis).await);
     let (mut at_one, mut at_two) = (one.listen(), two.listen());
     let acme = Word::Blocked(countersign_core::ids::AccountId::parse("acme").unwrap());
     // Until it listens, what is called is lost.
-    eventually("both listen", async || {
-        redis.ask("PUBSUB CHANNELS *").contains("words")
-            && redis.ask("PUBSUB NUMPAT") == "0"
-            && redis.listeners() == 2
-    })
-    .await;
+    eventually("both listen", async || redis.listeners().unwrap() == 2).await;
     two.tell(&acme);
     assert_eq!(next(&mut at_one, &acme).await, acme);
-    redis.ask(&format!("PUBLISH {} nonsense", redis.ask("PUBSUB CHANNELS *")));
-    redis.ask(&format!("PUBLISH {} other+unblocked:acme", redis.ask("PUBSUB CHANNELS *")));
+    let channel = redis.ask(&["PUBSUB", "CHANNELS", "*"]).unwrap();
+    for nonsense in ["nonsense", "other unblocked:acme", "\u{fffd}"] {
+        redis.ask(&["PUBLISH", &channel, nonsense]).unwrap();
+    }
     one.tell(&acme);
     assert_eq!(next(&mut at_two, &acme).await, acme);
     assert!(at_one.try_recv().is_err(), "nobody hears itself");
     // Whoever was away looks everything up.
-    redis.kill();
+    redis.kill().unwrap();
     gone(&one).await;
-    redis.start_again().await;
+    redis.start_again().await.unwrap();
     assert_eq!(next(&mut at_one, &Word::Changed).await, Word::Changed);
 }
 
@@ -279,7 +274,7 @@ async fn next(heard: &mut broadcast::Receiver<Word>, kind: &Word) -> Word {
 
 #[tokio::test]
 async fn a_mark_is_known_everywhere_and_without_redis_where_it_was_asked_for() {
-    let Some(mut redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start(&[]).await else { return };
     let installation = Installation::new().await;
     let (one, two) = (installation.node(&redis).await, installation.node(&redis).await);
     let (name, now) = (one.name("home", "acme"), Instant::now());
@@ -288,24 +283,24 @@ async fn a_mark_is_known_everywhere_and_without_redis_where_it_was_asked_for() {
     one.mark(name, WINDOW, now);
     assert!(one.is_marked(name, now).await);
     eventually("the other node knows it", async || two.is_marked(name, Instant::now()).await).await;
-    redis.kill();
-    let three = installation.node_at(&redis.address());
+    redis.kill().unwrap();
+    let three = installation.node_at(&redis.url());
     assert!(two.is_marked(name, now).await && !three.is_marked(name, now).await);
     assert!(!two.is_marked(name, now + WINDOW * 2).await);
 }
 
 #[tokio::test]
 async fn a_password_comes_from_the_address_or_from_a_file() {
-    let Some(redis) = Redis::start_with(&["--requirepass", "s3cret"]).await else { return };
+    let Some(redis) = Redis::start(&["--requirepass", "s3cret"]).await else { return };
     let installation = Installation::new().await;
-    let with = installation.node_at(&format!("{}?pass=s3cret", redis.address()));
+    let with = installation.node_at(&format!("{}?pass=s3cret", redis.url()));
     together(&with).await;
     let file = installation.dir.path().join("password");
     std::fs::write(&file, "s3cret\n").unwrap();
-    let url = RedisUrl::parse(&redis.address()).unwrap().with_password_in(Some(file));
+    let url = RedisUrl::parse(&redis.url()).unwrap().with_password_in(Some(file));
     let beside = Shared::redis(&url, installation.keys.clone()).unwrap();
     together(&beside).await;
-    for wrong in [redis.address(), format!("{}?pass=wrong", redis.address())] {
+    for wrong in [redis.url(), format!("{}?pass=wrong", redis.url())] {
         let without = installation.node_at(&wrong);
         assert_eq!(fitting(&without, "a", 3, 5).await, 3);
         assert_eq!(without.is_together(), Some(false));
@@ -313,4 +308,13 @@ async fn a_password_comes_from_the_address_or_from_a_file() {
     let missing = url.with_password_in(Some("/nowhere/password".into()));
     let error = Shared::rehearse(&missing).err().unwrap().to_string();
     assert!(error.contains("shared_password_file") && error.contains("/nowhere/password"), "{error}");
+}
+
+/// Waits for what has to come true, but not for ever.
+async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !is_so().await {
+        assert!(Instant::now() < until, "{what}: not within 30 s");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
