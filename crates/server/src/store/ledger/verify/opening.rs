@@ -55,7 +55,7 @@ impl Opening {
         let mut first = None;
         for part in self.0 {
             let done = part.await.map_err(|error| StoreError::Ledger(error.to_string()))?;
-            first = first.or(done.err());
+            first = first.or_else(|| done.err());
         }
         Ok(first)
     }
