@@ -115,8 +115,9 @@ async fn rows(config: &Config, all: bool, number: u32) -> Result<(Vec<Value>, bo
             let read = Data::read(config, &Clock::system()).await?;
             let which = if all { Which::All } else { Which::Open };
             let wanted = number.saturating_add(1);
-            let held =
-                custody::list(&read.store, &read.keys, which, wanted).await.map_err(Failure::internal)?;
+            let held = custody::page(&read.store, &read.keys, which, None, None, wanted)
+                .await
+                .map_err(Failure::internal)?;
             let rows: Vec<Value> = held.iter().map(|row| json!(row)).collect();
             Ok(cut(rows, number))
         }

@@ -9,7 +9,7 @@ mod sender;
 pub use held::{Held, HeldMail, Parameters, State, Which};
 pub use page::{Place, page};
 pub use rows::{
-    EXPIRE, Sealed, claim, count, doubt, end, insert, keep_for, keep_until, list, load, may_be_second, over,
+    EXPIRE, Sealed, claim, count, doubt, end, insert, keep_for, keep_until, load, may_be_second, over,
     reconcile,
 };
 pub use sender::{seal_sender, seal_senders};

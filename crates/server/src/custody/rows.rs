@@ -6,7 +6,7 @@ use countersign_core::request::Envelope;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::held::{Held, State, Which};
+use super::held::{Held, State};
 use super::sender::opened;
 use crate::store::jobs;
 use crate::store::{Keys, Ledger, Left, Row, Store, StoreError, Value, Write};
@@ -123,22 +123,6 @@ pub fn doubt(account: &AccountId, reference: Ref) -> Write {
 fn moved(statement: &'static str, account: &AccountId, reference: Ref, from: State, to: State) -> Write {
     let words = [account.as_str(), reference.as_str(), to.word(), from.word()];
     Write::new(statement, words.map(Value::text).to_vec()).rows(1)
-}
-
-/// Held mail, newest first.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn list(store: &Store, keys: &Keys, which: Which, limit: u32) -> Result<Vec<Held>, StoreError> {
-    let (one, other) = match which {
-        Which::Open => (State::Held.word(), State::Releasing.word()),
-        Which::Releasing => (State::Releasing.word(), State::Releasing.word()),
-        Which::All => ("", ""),
-    };
-    let latest = "SELECT account_id, ref, gate, state, mail_from, sender, recipients, size, reasons, in_doubt, at_us, until_us FROM held \
-         WHERE $1 = '' OR state IN ($1, $2) ORDER BY at_us DESC LIMIT $3";
-    let values = vec![Value::text(one), Value::text(other), Value::int(i64::from(limit))];
-    opened(keys, &store.rows(latest, values).await?).await
 }
 
 /// How many are held now, also while they are being released.

@@ -25,16 +25,15 @@ pub fn seal_sender(
 
 /// Held mail of rows, with its reverse paths; one whose key was destroyed, or that was erased, is empty.
 pub(super) async fn opened(keys: &Keys, rows: &[Row]) -> Result<Vec<Held>, StoreError> {
-    let mut list = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut held = held(row)?;
+    let mut list = rows.iter().map(held).collect::<Result<Vec<_>, _>>()?;
+    let broken = |error: SealError| StoreError::Damaged(error.to_string());
+    keys.ready(list.iter().map(|held| &held.account)).await.map_err(broken)?;
+    for (row, held) in rows.iter().zip(&mut list) {
         if let Some(sealed) = row.get::<Option<Vec<u8>>>("sender")? {
-            let key = keys.existing(&held.account).await;
-            let key = key.map_err(|error| StoreError::Damaged(error.to_string()))?;
+            let key = keys.existing(&held.account).await.map_err(broken)?;
             let path = key.and_then(|key| key.open(&tie(&held.account, held.reference), &sealed).ok());
             held.mail_from = path.and_then(|path| String::from_utf8(path).ok()).unwrap_or_default();
         }
-        list.push(held);
     }
     Ok(list)
 }
@@ -84,7 +83,7 @@ mod tests {
     use countersign_core::address::EmailAddress;
     use jiff::Timestamp;
 
-    use super::super::{Which, list};
+    use super::super::{Which, page};
     use super::*;
     use crate::seal::RootKey;
     use crate::store::fresh::Fresh;
@@ -114,7 +113,7 @@ mod tests {
         ];
         fresh.store.change(&rows).await.unwrap();
         for _ in 0..2 {
-            let listed = list(&fresh.store, &keys, Which::All, 9).await.unwrap();
+            let listed = page(&fresh.store, &keys, Which::All, None, None, 9).await.unwrap();
             let listed: Vec<&str> = listed.iter().map(|held| held.mail_from.as_str()).collect();
             assert_eq!(listed, ["ana@acme.example", "bo@acme.example", ""]);
             seal_senders(&fresh.store, &keys).await.unwrap();
@@ -122,7 +121,7 @@ mod tests {
         assert!(fresh.store.rows(IN_CLEAR, vec![]).await.unwrap().is_empty());
         fresh.store.change(&[Write::new("DELETE FROM account_keys", vec![])]).await.unwrap();
         keys.forget(&account);
-        let listed = list(&fresh.store, &keys, Which::All, 9).await.unwrap();
+        let listed = page(&fresh.store, &keys, Which::All, None, None, 9).await.unwrap();
         assert!(listed.iter().all(|held| held.mail_from.is_empty()), "the key is gone");
     }
 }

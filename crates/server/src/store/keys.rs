@@ -1,7 +1,7 @@
 //! Keys: one data key for each account, wrapped under the root key and kept in the store.
 //! The ledger seals payloads with them; rooms make pseudonyms and secrets with what is derived beside them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -118,6 +118,26 @@ impl Keys {
             Some(key) => Ok(Some(key)),
             None => Ok(self.read(account).await?.map(|key| self.remember(account, key))),
         }
+    }
+
+    /// Reads the keys of many accounts together, as far as they are not known.
+    ///
+    /// # Errors
+    /// As [`Keys::existing`].
+    pub async fn ready(&self, accounts: impl Iterator<Item = &AccountId>) -> Result<(), SealError> {
+        let wanted: BTreeSet<&AccountId> =
+            accounts.filter(|account| self.remembered(account).is_none()).collect();
+        let wanted: Vec<Value> = wanted.iter().map(|account| Value::text(account.as_str())).collect();
+        for some in wanted.chunks(1000) {
+            let rows = self.0.store.rows_in(AMONG, vec![], some.to_vec()).await;
+            for row in &rows.map_err(|cause| unavailable("", &cause))? {
+                let name = name(row)?;
+                let key = self.unwrap_row(&name, row)?;
+                let account = AccountId::parse(&name).map_err(|_| SealError::Root { account: name })?;
+                self.remember(&account, key);
+            }
+        }
+        Ok(())
     }
 
     /// Forgets the key of an account: it is read anew when it is wanted, or made anew when it was destroyed.
@@ -248,6 +268,8 @@ impl fmt::Debug for AccountKey {
 const ANY: &str = "SELECT account_id, key_id, wrapped, created_at FROM account_keys LIMIT 1";
 const AFTER: &str = "SELECT account_id, generation, key_id, wrapped, created_at FROM account_keys \
     WHERE (account_id, generation) > ($1, $2) ORDER BY account_id, generation LIMIT 1000";
+const AMONG: &str = "SELECT k.account_id, k.key_id, k.wrapped, k.created_at FROM account_keys k WHERE k.generation = \
+    (SELECT MAX(n.generation) FROM account_keys n WHERE n.account_id = k.account_id) AND k.account_id IN";
 const NEWEST: &str = "SELECT key_id, wrapped, created_at FROM account_keys \
     WHERE account_id = $1 ORDER BY generation DESC LIMIT 1";
 const BY_ID: &str =

@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
     step!(7, "logs", "0007_logs.sql"),
     step!(8, "api", "0008_api.sql"),
     step!(9, "sealed", "0009_sealed.sql"),
+    step!(10, "held open", "0010_held_open.sql"),
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -39,6 +39,6 @@ pub use handle::{Clock, Ledger, RecordError};
 pub use log::Log;
 pub use logs::{Known, LogError, hold_against};
 pub use permit::{Act, Block, Command, Deny, Hold, Permit, Refuse, Release};
-pub use prove::{ProveError, Proved, prove};
+pub use prove::{ProveError, Proved, consistency, prove};
 pub use recorded::{Durable, Mismatch, Owed, Recorded};
 pub use retention::{Expired, Retention};

@@ -2,7 +2,7 @@
 //! `ledger prove` prints them; they are checked before anybody sees them.
 
 use countersign_core::ids::Ref;
-use countersign_core::ledger::{Checkpoint, Note, TlogProof, VerifierKey};
+use countersign_core::ledger::{Checkpoint, Hash, Note, TlogProof, VerifierKey};
 
 use super::insert::integer;
 use super::nodes::Nodes;
@@ -38,6 +38,15 @@ pub async fn prove(store: &Store, reference: Ref) -> Result<Vec<Proved>, ProveEr
         proofs.push(entry(&mut snapshot, row).await?);
     }
     Ok(proofs)
+}
+
+/// The proof that the first `old` leaves of a log are the beginning of its first `new` (RFC 6962 2.1.2).
+///
+/// # Errors
+/// When it has fewer leaves, or the store cannot be read.
+pub async fn consistency(store: &Store, log: i64, old: u64, new: u64) -> Result<Vec<Hash>, StoreError> {
+    let mut snapshot = store.snapshot().await?;
+    Nodes::of(&mut snapshot, log, new).consistency(old).await
 }
 
 async fn entry(snapshot: &mut Transaction, row: &Row) -> Result<Proved, ProveError> {

@@ -97,7 +97,7 @@ async fn the_first_bad_leaf_is_named() {
         ("DELETE FROM leaves WHERE idx = 18", "at leaf 18: it is missing, but a head counts it"),
         ("DELETE FROM entries WHERE idx = 6", "at leaf 6: it has no entry"),
         ("UPDATE entries SET ref = '0000000000' WHERE idx = 6", "at leaf 6: its entry has another ref"),
-        ("UPDATE entries SET account_id = 'x' WHERE idx = 6", "at leaf 6: it does not follow"),
+        ("UPDATE entries SET account_id = 'x' WHERE idx = 6", "at leaf 6: its entry names another account"),
         (
             "UPDATE entries SET account_id = 'acme' WHERE idx = 6",
             "at leaf 6: its entry names another account",

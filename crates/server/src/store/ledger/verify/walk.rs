@@ -13,6 +13,7 @@ use super::super::insert::part_of_outcome;
 use super::super::log::signer_of;
 use super::super::payload;
 use super::super::tip::Link;
+use super::opening::{Opening, Sealed};
 use super::{Broken, LogReport, VerifyError};
 use crate::store::{Column, Keys, Row, StoreError, Transaction, Value};
 
@@ -33,11 +34,13 @@ pub(super) struct Walk<'k> {
     pub(super) erased: u64,
     /// Payloads whose key is gone.
     closed: u64,
-    accounts: HashMap<AccountId, Account>,
+    /// By their names as rows have them.
+    accounts: HashMap<String, Account>,
 }
 
 /// The end of an account's chain, and the account's name in leaves.
 struct Account {
+    id: AccountId,
     link: Link,
     last: u64,
     pseudonym: [u8; 16],
@@ -82,6 +85,8 @@ impl<'k> Walk<'k> {
         mut progress: impl FnMut(u64),
     ) -> Result<(), VerifyError> {
         let leaves = if self.keys.is_some() { WITH_PAYLOADS } else { WITHOUT_PAYLOADS };
+        // Payloads of a page are opened while the next one is read.
+        let mut opening = Opening::default();
         loop {
             let from = i64::try_from(self.edge.size()).unwrap_or(i64::MAX);
             let (of, between) = ([self.log, from], [self.log, from, from.saturating_add(PAGE)]);
@@ -91,10 +96,18 @@ impl<'k> Walk<'k> {
             let tiles = snapshot
                 .rows(TILES, [self.log, from / 256, (from + PAGE) / 256].map(Value::Int).to_vec())
                 .await?;
+            // What is wrong before this page is said first.
+            self.opened(opening).await?;
             if leaves.is_empty() {
                 break;
             }
-            self.page(&leaves, &heads, &signed, &tiles).await?;
+            let mut sealed = Vec::new();
+            let walked = self.page(&leaves, &heads, &signed, &tiles, &mut sealed).await;
+            opening = Opening::of(sealed);
+            if let Err(error) = walked {
+                self.opened(opening).await?;
+                return Err(error);
+            }
             progress(self.edge.size());
         }
         self.end(snapshot).await
@@ -106,6 +119,7 @@ impl<'k> Walk<'k> {
         heads: &[Row],
         signed: &[Row],
         tiles: &[Row],
+        sealed: &mut Vec<Sealed>,
     ) -> Result<(), VerifyError> {
         let (mut heads, mut signed) = (heads.iter().peekable(), signed.iter().peekable());
         let mut grown = Grown::new();
@@ -115,9 +129,9 @@ impl<'k> Walk<'k> {
             let (leaf, hash) = self.leaf(row, index).map_err(broken)?;
             self.time_us = leaf.time_us;
             self.edge.push(hash, &mut grown);
-            let account = self.entry(row, &leaf, hash, index).map_err(|what| self.broken(index, what))?;
+            let name = self.entry(row, &leaf, hash, index).map_err(|what| self.broken(index, what))?;
             if let Some(keys) = self.keys {
-                self.payload(row, &leaf, &account, index, keys).await?;
+                sealed.extend(self.payload(row, leaf, &name, index, keys).await?);
             }
             let ends_here = |row: &&Row| integer(row, "size") == Some(index + 1);
             if let Some(head) = heads.next_if(ends_here) {
@@ -153,9 +167,8 @@ impl<'k> Walk<'k> {
     }
 
     /// The entry's columns against its leaf, and the leaf against its account's chain.
-    fn entry(&mut self, row: &Row, leaf: &Leaf, hash: Hash, index: u64) -> Result<AccountId, &'static str> {
-        let account = column::<String>(row, "account_id").ok_or("it has no entry")?;
-        let account = AccountId::parse(&account).map_err(|_| "its entry names no account")?;
+    fn entry(&mut self, row: &Row, leaf: &Leaf, hash: Hash, index: u64) -> Result<String, &'static str> {
+        let name = column::<String>(row, "account_id").ok_or("it has no entry")?;
         let part = match leaf.kind {
             Kind::Ruling | Kind::Command => 0,
             Kind::Outcome => part_of_outcome(self.log, i64::try_from(index).unwrap_or(i64::MAX)),
@@ -167,11 +180,13 @@ impl<'k> Walk<'k> {
         if column(row, "at_us") != Some(leaf.time_us) {
             return Err("its entry has another time");
         }
-        let known = self.accounts.entry(account.clone()).or_insert_with(|| Account {
-            link: Link::default(),
-            last: index,
-            pseudonym: leaf.account,
-        });
+        if !self.accounts.contains_key(&name) {
+            let id = AccountId::parse(&name).map_err(|_| "its entry names no account")?;
+            // Without keys, the account is whom its first leaf says.
+            let pseudonym = self.keys.map_or(leaf.account, |keys| pseudonym(keys, &id));
+            self.accounts.insert(name.clone(), Account { id, link: Link::default(), last: index, pseudonym });
+        }
+        let known = self.accounts.get_mut(&name).ok_or("its entry names no account")?;
         if known.pseudonym != leaf.account {
             return Err("its entry names another account");
         }
@@ -180,42 +195,45 @@ impl<'k> Walk<'k> {
         }
         known.link = Link { seq: leaf.account_seq, hash };
         known.last = index;
-        Ok(account)
+        Ok(name)
     }
 
+    /// What is to be opened of a row.
     async fn payload(
         &mut self,
         row: &Row,
-        leaf: &Leaf,
-        account: &AccountId,
+        leaf: Leaf,
+        name: &str,
         index: u64,
         keys: &Keys,
-    ) -> Result<(), VerifyError> {
-        if pseudonym(keys, account) != leaf.account {
-            return Err(self.broken(index, "its entry names another account").into());
-        }
+    ) -> Result<Option<Sealed>, VerifyError> {
+        let Some(account) = self.accounts.get(name).map(|account| &account.id) else { return Ok(None) };
         let key = keys.by_id(account, &leaf.key_id).await?;
         let sealed = (column::<Vec<u8>>(row, "salt"), column::<Vec<u8>>(row, "sealed"));
-        let (key, salt, sealed) = match (key, sealed) {
-            (Some(key), (Some(salt), Some(sealed))) => (key, salt, sealed),
+        match (key, sealed) {
+            (Some(key), (Some(salt), Some(octets))) => {
+                self.checked += 1;
+                let (account, reference) = (account.clone(), column(row, "ref"));
+                Ok(Some(Sealed { index, key, account, leaf, salt, octets, reference }))
+            }
             (_, (None, None)) => {
                 self.erased += 1;
-                return Ok(());
+                Ok(None)
             }
             (None, _) => {
                 self.erased += 1;
                 self.closed += 1;
-                return Ok(());
+                Ok(None)
             }
-            (Some(_), _) => return Err(self.broken(index, "its payload cannot be read").into()),
-        };
-        let reference = payload::reference(&key, account, leaf, &salt, &sealed);
-        let reference = reference.map_err(|what| self.broken(index, what))?;
-        if column::<String>(row, "ref") != reference {
-            return Err(self.broken(index, "its entry has another ref").into());
+            (Some(_), _) => Err(self.broken(index, "its payload cannot be read").into()),
         }
-        self.checked += 1;
-        Ok(())
+    }
+
+    async fn opened(&self, opening: Opening) -> Result<(), VerifyError> {
+        match opening.end().await? {
+            None => Ok(()),
+            Some((index, what)) => Err(self.broken(index, what).into()),
+        }
     }
 
     fn head(&mut self, row: &Row) -> Result<(), &'static str> {
@@ -270,7 +288,8 @@ impl<'k> Walk<'k> {
     /// What only the whole can tell: nothing is left over, and everything ends where it should.
     async fn end(&self, snapshot: &mut Transaction) -> Result<(), VerifyError> {
         let size = self.edge.size();
-        if self.count(snapshot, "SELECT COUNT(*) AS n FROM leaves WHERE log = $1").await? != size {
+        // Every index from 0 to the last leaf has been seen once, with one entry: only outside of them is more.
+        if self.outside(snapshot, LEAVES_OUTSIDE).await? {
             return Err(self.whole("leaves stand outside the order").into());
         }
         if self.head != size {
@@ -284,7 +303,7 @@ impl<'k> Walk<'k> {
         if signed != self.checkpoints {
             return Err(self.whole("a checkpoint counts leaves that are not there").into());
         }
-        if self.count(snapshot, "SELECT COUNT(*) AS n FROM entries WHERE log = $1").await? != size {
+        if self.outside(snapshot, ENTRIES_OUTSIDE).await? {
             return Err(self.whole("an entry has no leaf").into());
         }
         let opened = self.checked + self.closed;
@@ -322,8 +341,7 @@ impl<'k> Walk<'k> {
             for row in &rows {
                 let stray = || self.whole("a chain has no leaves");
                 last = column::<String>(row, "account_id").ok_or_else(stray)?;
-                let account = AccountId::parse(&last).ok().and_then(|id| self.accounts.get(&id));
-                let account = account.ok_or_else(stray)?;
+                let account = self.accounts.get(&last).ok_or_else(stray)?;
                 let same = integer(row, "seq") == Some(account.link.seq)
                     && column::<Vec<u8>>(row, "hash").is_some_and(|hash| hash == account.link.hash);
                 if !same {
@@ -340,6 +358,11 @@ impl<'k> Walk<'k> {
             true => Ok(()),
             false => Err(self.whole("the end of an account's chain is missing").into()),
         }
+    }
+
+    async fn outside(&self, snapshot: &mut Transaction, statement: &'static str) -> Result<bool, StoreError> {
+        let size = i64::try_from(self.edge.size()).unwrap_or(i64::MAX);
+        Ok(snapshot.row(statement, vec![Value::Int(self.log), Value::Int(size)]).await?.is_some())
     }
 
     async fn count(&self, snapshot: &mut Transaction, statement: &'static str) -> Result<u64, StoreError> {
@@ -391,6 +414,10 @@ const WITH_PAYLOADS: &str = "SELECT l.idx, l.leaf, l.hash, e.account_id, e.ref, 
 const WITHOUT_PAYLOADS: &str = "SELECT l.idx, l.leaf, l.hash, e.account_id, e.part, e.kind, e.at_us \
     FROM leaves l LEFT JOIN entries e ON e.log = l.log AND e.idx = l.idx \
     WHERE l.log = $1 AND l.idx >= $2 ORDER BY l.idx LIMIT 4096";
+const LEAVES_OUTSIDE: &str = "SELECT idx FROM leaves WHERE log = $1 AND idx < 0 \
+    UNION ALL SELECT idx FROM leaves WHERE log = $1 AND idx >= $2 LIMIT 1";
+const ENTRIES_OUTSIDE: &str = "SELECT idx FROM entries WHERE log = $1 AND idx < 0 \
+    UNION ALL SELECT idx FROM entries WHERE log = $1 AND idx >= $2 LIMIT 1";
 const HEADS: &str = "SELECT size, leaves, root, at_us FROM heads WHERE log = $1 AND size > $2 AND size <= $3 \
     ORDER BY size";
 const CHECKPOINTS: &str = "SELECT size, note FROM checkpoints WHERE log = $1 AND size > $2 AND size <= $3 \
