@@ -260,7 +260,9 @@ pub enum KeyError {
         right: String,
     },
     /// Not the parts of a private key.
-    #[error("it is no private key of a note: `PRIVATE+KEY+name+id+base64` is expected, with a seed of 32 octets")]
+    #[error(
+        "it is no private key of a note: `PRIVATE+KEY+name+id+base64` is expected, with a seed of 32 octets"
+    )]
     Private,
     /// The crypto library refused.
     #[error("no key can be made of the seed")]

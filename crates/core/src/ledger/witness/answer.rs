@@ -34,10 +34,12 @@ impl Answer {
             200 => cosignature(request, body, key).map(Self::Cosigned),
             // tlog-witness: "The response body MUST consist of the tree size of the latest cosigned checkpoint in
             // decimal, followed by a newline"
-            409 => {
-                let size = parse_size(body.strip_suffix('\n').unwrap_or(body)).ok_or(AnswerError::Size)?;
-                conflict(request, size)
-            }
+            409 => match parse_size(body.strip_suffix('\n').unwrap_or(body)) {
+                Some(size) => conflict(request, size),
+                // Of another root at the same size it is said that the status is 409, and nothing of the body.
+                None if request.old == request.checkpoint.size => Ok(Self::Forked),
+                None => Err(AnswerError::Size),
+            },
             422 => Ok(Self::Forked),
             404 => Ok(Self::UnknownLog),
             403 => Ok(Self::Unsigned),

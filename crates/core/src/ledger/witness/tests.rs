@@ -207,6 +207,7 @@ fn a_refusal_says_what_the_log_has_to_do() {
     assert_eq!(read(500, ""), Err(AnswerError::Status(500)));
     let same = Log::of(1, 20).request(20, 20);
     assert_eq!(Answer::read(&same, 409, "20\n", &key), Ok(Answer::Forked));
+    assert_eq!(Answer::read(&same, 409, "another root\n", &key), Ok(Answer::Forked));
 }
 
 #[test]
