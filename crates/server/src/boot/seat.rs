@@ -56,7 +56,8 @@ impl Seat {
         if !first {
             let owner = read_owner(&owner)?;
             if owner != *signer.verifier() {
-                return Err(SeatError::Other { dir: dir.to_owned(), owner, key: signer.verifier().clone() });
+                let (owner, key) = (owner.to_string(), signer.verifier().to_string());
+                return Err(SeatError::Other { dir: dir.to_owned(), owner, key });
             }
         }
         let store = Store::open(&memory).await?;
@@ -153,7 +154,7 @@ pub enum SeatError {
     /// Memory and key are of different witnesses.
     #[error("the memory in `{}` is of `{owner}`, and the key is that of `{key}`: name the directory and the key that \
              belong together", .dir.display())]
-    Other { dir: PathBuf, owner: VerifierKey, key: VerifierKey },
+    Other { dir: PathBuf, owner: String, key: String },
     /// Others may read the key.
     #[error("the key `{}` has mode {mode:04o}, others may use it (chmod 600 it)", .file.display())]
     Mode { file: PathBuf, mode: u32 },

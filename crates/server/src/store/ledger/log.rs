@@ -163,7 +163,7 @@ impl Log {
 
     /// Where the node keeps what belongs to it.
     pub(super) fn dir(&self) -> &Path {
-        self.kept.parent().unwrap_or(Path::new("."))
+        self.kept.parent().unwrap_or_else(|| Path::new("."))
     }
 
     /// Its number in the tables.

@@ -178,8 +178,8 @@ async fn a_log_that_is_disputed_is_signed_no_more_and_the_next_start_begins_anot
     let signer = checkpoints(&stage).await;
     record(&stage, 0..5).await;
     signer.sign().await.unwrap();
-    signer.dispute("witness `w` has cosigned 9 leaves of it, and here are 5").unwrap();
     record(&stage, 5..8).await;
+    signer.dispute("witness `w` has cosigned 9 leaves of it, and here are 5").unwrap();
     assert_eq!((signer.sign().await.unwrap(), *signer.signed().borrow()), (5, 5));
     let dir = stage.fresh.dir.path();
     let dispute = Dispute::in_dir(dir).unwrap().unwrap();
