@@ -121,3 +121,73 @@ pub enum PostError {
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const LARGEST: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// Takes one request up to its last octet and gives one answer.
+    async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: String) -> String {
+        let (mut request, mut some) = (Vec::new(), [0_u8; 4096]);
+        while !request.ends_with(b"end") {
+            let read = stream.read(&mut some).await.unwrap();
+            request.extend_from_slice(&some[..read]);
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        String::from_utf8(request).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_posted_and_answered_in_the_clear_and_inside_tls() {
+        let dir = TempDir::new().unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(tls::own_server_config(dir.path(), "localhost").unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let said = "HTTP/1.1 409 Conflict\r\nContent-Length: 2\r\n\r\n7\n".to_owned();
+        let plain = Destination::plain("localhost", port, "/w/add-checkpoint");
+        let certificate = dir.path().join("tls-cert.pem");
+        let secured = plain.clone().secured(Some(&certificate)).unwrap();
+
+        let (posted, request) = tokio::join!(plain.post("the end".to_owned()), async {
+            answer(listener.accept().await.unwrap().0, said.clone()).await
+        });
+        assert_eq!(posted.unwrap(), Posted { status: 409, body: "7\n".to_owned() });
+        let head = format!("POST /w/add-checkpoint HTTP/1.1\r\nhost: localhost:{port}\r\n");
+        assert!(request.starts_with(&head) && request.ends_with("\r\n\r\nthe end"), "{request}");
+
+        let (posted, _) = tokio::join!(secured.post("the end".to_owned()), async {
+            let stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            answer(stream, said.clone()).await
+        });
+        assert_eq!(posted.unwrap().status, 409);
+
+        // Whoever has another certificate is not spoken to.
+        let other = TempDir::new().unwrap();
+        tls::own_server_config(other.path(), "localhost").unwrap();
+        let wary = plain.clone().secured(Some(&other.path().join("tls-cert.pem"))).unwrap();
+        let (posted, _) = tokio::join!(wary.post("the end".to_owned()), async {
+            acceptor.accept(listener.accept().await.unwrap().0).await.map(drop)
+        });
+        assert!(matches!(posted, Err(PostError::Tls(_))), "{posted:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_end_is_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let plain = Destination::plain("127.0.0.1", port, "/");
+        let long = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(LARGEST + 1));
+        let (posted, _) = tokio::join!(plain.post("the end".to_owned()), async {
+            answer(listener.accept().await.unwrap().0, long).await
+        });
+        assert!(matches!(posted, Err(PostError::Http(_))), "{posted:?}");
+        drop(listener);
+        assert!(matches!(plain.post(String::new()).await, Err(PostError::Connect(_))));
+    }
+}
