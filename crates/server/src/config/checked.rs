@@ -14,6 +14,7 @@ use super::send::Send;
 use super::server::{Server, TlsFiles};
 use super::shared::SharedUrl;
 use super::store::StoreUrl;
+use super::witness::Witness;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Config {
     pub policy_dir: Option<PathBuf>,
     /// `[ledger] payload_days`: how long what was judged is kept beside its leaf.
     pub payload_days: u32,
+    /// `[[ledger.witnesses]]`
+    pub witnesses: Vec<Witness>,
     /// `[api]`
     pub api: Api,
     /// `[metrics] listen`
@@ -54,6 +57,7 @@ impl Config {
         let limits = root.section("limits").and_then(Limits::read);
         let policy_dir = root.section("policy").and_then(|policy| policy.file("dir"));
         let payload_days = root.section("ledger").and_then(|ledger| ledger.count("payload_days"));
+        let witnesses = root.section("ledger").and_then(|ledger| ledger.each("witnesses", Witness::read));
         let api = root.section("api").and_then(Api::read);
         let metrics = root.section("metrics").and_then(|metrics| metrics.required("listen", parse_listen));
         Ok(Self {
@@ -66,6 +70,7 @@ impl Config {
             limits: limits?,
             policy_dir: policy_dir?,
             payload_days: payload_days?,
+            witnesses: witnesses?,
             api: api?,
             metrics: metrics?,
         })

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use countersign_core::ids::Ref;
 use countersign_core::ledger::{Algorithm, Checkpoint, Frontier, KeyName, Note, Signer};
 
+use super::dispute::Dispute;
 use super::insert::integer;
 use crate::store::{Keys, Store, StoreError, Value};
 
@@ -24,8 +25,8 @@ pub struct Log {
 
 impl Log {
     /// The log that the node of this directory writes. One that the store does not have as the node knows it,
-    /// because the store was restored from a backup or is another one, is not continued: a new one begins
-    /// where the last checkpoint that anybody saw ended.
+    /// because the store was restored from a backup or is another one, is not continued, nor is one that a witness
+    /// knows otherwise: a new one begins where the last checkpoint that we know of ended.
     ///
     /// # Errors
     /// When store or directory cannot be read or written.
@@ -47,20 +48,27 @@ impl Log {
         if let (Some(log), None) = (&found, &known) {
             return Ok(log.clone());
         }
-        if let (Some(log), Some(checkpoint)) = (&found, &known)
+        let unsettled = |error| StoreError::Ledger(format!("a dispute in `{}`: {error}", dir.display()));
+        let dispute = Dispute::in_dir(dir).map_err(unsettled)?;
+        if let (Some(log), Some(checkpoint), None) = (&found, &known, &dispute)
             && log.has(store, checkpoint).await?
         {
             return Ok(log.clone());
         }
-        if let Some(checkpoint) = &known {
+        if let Some(Checkpoint { origin, size, .. }) = &known {
+            let why = "the store does not have it as this node knows it".to_owned();
+            let why = dispute.map_or(why, |dispute| dispute.says);
             tracing::warn!(
-                origin = checkpoint.origin,
-                size = checkpoint.size,
-                "the store does not have the log as this node knows it: a new log begins that continues it"
+                origin,
+                size,
+                why,
+                "the log is not gone on with: a new one begins that continues it"
             );
         }
         let continues = note.map(|note| note.to_string());
-        Self::begin(store, keys, hostname, kept, continues, now).await
+        let log = Self::begin(store, keys, hostname, kept, continues, now).await?;
+        Dispute::settle(dir).map_err(unsettled)?;
+        Ok(log)
     }
 
     async fn found(store: &Store, origin: &str, kept: &Path) -> Result<Option<Self>, StoreError> {
@@ -151,6 +159,11 @@ impl Log {
     /// The checkpoint that was kept last, of whichever log.
     pub(super) fn kept_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         Ok(read(&self.kept)?.and_then(|note| Checkpoint::parse(note.text()).ok()))
+    }
+
+    /// Where the node keeps what belongs to it.
+    pub(super) fn dir(&self) -> &Path {
+        self.kept.parent().unwrap_or_else(|| Path::new("."))
     }
 
     /// Its number in the tables.

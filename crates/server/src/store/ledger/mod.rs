@@ -4,6 +4,8 @@
 mod append;
 mod checkpoint;
 mod committer;
+mod cosigned;
+mod dispute;
 mod draft;
 mod edge;
 mod erase;
@@ -28,11 +30,13 @@ mod retention;
 mod tip;
 mod trouble;
 pub mod verify;
+mod witnessed;
 
 #[cfg(test)]
 pub(super) mod tests;
 
 pub use checkpoint::Checkpoints;
+pub use dispute::Dispute;
 pub use erase::{Erasure, erase_account, erase_reference, is_sealed_for};
 pub use export::{ExportError, Exported, export};
 pub use handle::{Clock, Ledger, RecordError};
@@ -42,3 +46,4 @@ pub use permit::{Act, Block, Command, Deny, Hold, Permit, Refuse, Release};
 pub use prove::{ProveError, Proved, consistency, prove};
 pub use recorded::{Durable, Mismatch, Owed, Recorded};
 pub use retention::{Expired, Retention};
+pub use witnessed::witness;
