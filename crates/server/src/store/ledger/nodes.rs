@@ -1,7 +1,7 @@
 //! Hashes of subtrees of a log, read from its tiles: a proof reads a few rows, whatever the size.
 //! Checkpoints, proofs and whoever holds a log against a checkpoint call it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use countersign_core::ledger::tile::{self, Tile};
 use countersign_core::ledger::{Hash, proof, proof::Node};
@@ -46,30 +46,45 @@ impl<'a> Nodes<'a> {
     }
 
     async fn hashes(&mut self, nodes: &[Node]) -> Result<HashMap<Node, Hash>, StoreError> {
+        let missing = |node: &Node| {
+            StoreError::Ledger(format!("a tile of level {} is missing", node.level / Tile::HEIGHT))
+        };
+        let held = |node: &Node| Tile::holding(*node, self.size).ok_or_else(|| missing(node));
+        let held = nodes.iter().map(held).collect::<Result<Vec<_>, _>>()?;
+        self.read(held.iter().map(|(tile, _)| *tile)).await?;
         let mut hashes = HashMap::with_capacity(nodes.len());
-        for node in nodes {
-            let missing =
-                || StoreError::Ledger(format!("a tile of level {} is missing", node.level / Tile::HEIGHT));
-            let (tile, range) = Tile::holding(*node, self.size).ok_or_else(missing)?;
-            let octets = self.tile(tile).await?;
-            hashes.insert(*node, tile::subtree(octets, range).ok_or_else(missing)?);
+        for (node, (tile, range)) in nodes.iter().zip(held) {
+            let octets = self.tiles.get(&(tile.level, tile.index)).map_or(&[][..], Vec::as_slice);
+            hashes.insert(*node, tile::subtree(octets, range).ok_or_else(|| missing(node))?);
         }
         Ok(hashes)
     }
 
-    async fn tile(&mut self, tile: Tile) -> Result<&[u8], StoreError> {
-        let place = (tile.level, tile.index);
-        if !self.tiles.contains_key(&place) {
-            let kept = [self.log, i64::from(tile.level), integer(tile.index)].map(Value::Int).to_vec();
-            let octets = match self.snapshot.row(TILE, kept).await? {
-                Some(row) => row.get("hashes")?,
-                // Of level 0 only full tiles are kept; the hashes after them stand with their leaves.
-                None if tile.level == 0 => self.leaves(tile).await?,
-                None => Vec::new(),
-            };
-            self.tiles.insert(place, octets);
+    /// Reads tiles that have not been read, several with each question: over a network a question costs more than
+    /// a tile.
+    async fn read(&mut self, tiles: impl Iterator<Item = Tile>) -> Result<(), StoreError> {
+        let unread = tiles.filter(|tile| !self.tiles.contains_key(&(tile.level, tile.index)));
+        let unread: BTreeMap<(u8, u64), Tile> = unread.map(|tile| ((tile.level, tile.index), tile)).collect();
+        let unread: Vec<Tile> = unread.into_values().collect();
+        for tiles in unread.chunks(AT_ONCE) {
+            let places = tiles.iter().flat_map(|tile| [i64::from(tile.level), integer(tile.index)]);
+            let places = std::iter::once(self.log).chain(places).chain(std::iter::repeat(-1));
+            let values = places.take(1 + 2 * AT_ONCE).map(Value::Int).collect();
+            for row in self.snapshot.rows(TILES, values).await? {
+                let (level, number): (i64, i64) = (row.get("level")?, row.get("number")?);
+                if let (Ok(level), Ok(number)) = (level.try_into(), number.try_into()) {
+                    self.tiles.insert((level, number), row.get("hashes")?);
+                }
+            }
+            // Of level 0 only full tiles are kept; the hashes after them stand with their leaves.
+            for tile in tiles.iter().filter(|tile| tile.level == 0) {
+                if !self.tiles.contains_key(&(0, tile.index)) {
+                    let hashes = self.leaves(*tile).await?;
+                    self.tiles.insert((0, tile.index), hashes);
+                }
+            }
         }
-        Ok(self.tiles.get(&place).map_or(&[], Vec::as_slice))
+        Ok(())
     }
 
     async fn leaves(&mut self, tile: Tile) -> Result<Vec<u8>, StoreError> {
@@ -85,5 +100,10 @@ fn damaged(error: proof::ProofError) -> StoreError {
     StoreError::Ledger(error.to_string())
 }
 
-const TILE: &str = "SELECT hashes FROM tiles WHERE log = $1 AND level = $2 AND number = $3";
+/// Places in one statement; those that are not needed are of no tile.
+const AT_ONCE: usize = 8;
+const TILES: &str = "SELECT level, number, hashes FROM tiles WHERE log = $1 AND (\
+    (level = $2 AND number = $3) OR (level = $4 AND number = $5) OR (level = $6 AND number = $7) \
+    OR (level = $8 AND number = $9) OR (level = $10 AND number = $11) OR (level = $12 AND number = $13) \
+    OR (level = $14 AND number = $15) OR (level = $16 AND number = $17))";
 const LEAVES: &str = "SELECT hash FROM leaves WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx";
