@@ -278,6 +278,28 @@ async fn a_machine_that_was_set_back_hears_it_from_its_witness_and_begins_a_new_
 }
 
 #[tokio::test]
+async fn a_server_that_is_killed_again_and_again_never_seems_to_be_set_back() {
+    let (mut world, _witness) = watched().await;
+    let origin = world.origin();
+    let mut cosigned = world.cosigned_beyond(0).await;
+    for round in 0..6 {
+        world.refused_once().await;
+        // At once, and as soon as the witness has it.
+        if round % 2 == 0 {
+            cosigned = world.cosigned_beyond(cosigned).await;
+        }
+        world.kill().await;
+        world.start().await;
+    }
+    world.refused_once().await;
+    world.cosigned_beyond(cosigned + 1).await;
+    assert_eq!(world.witness("cosigns").await["disputed"], false);
+    assert_eq!(world.origin(), origin);
+    assert_eq!(world.terminate().await.0, Some(0));
+    world.cli(&["ledger", "verify"]).await.expect_code(0);
+}
+
+#[tokio::test]
 async fn of_two_copies_of_a_log_the_witness_cosigns_one_and_the_other_stops_signing() {
     let (mut world, mut witness) = watched().await;
     let (origin, key) = (world.origin(), world.head().await["key"].as_str().unwrap().to_owned());
