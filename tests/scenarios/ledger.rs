@@ -130,7 +130,7 @@ async fn an_export_verifies_here_and_by_the_python_verifier_and_a_changed_one_do
 }
 
 /// Our verifier and the other one, with the checkpoint in `head`, say the same.
-async fn both(world: &World, file: &str, key: &str, code: i32) {
+pub(crate) async fn both(world: &World, file: &str, key: &str, code: i32) {
     let ours = ["ledger", "verify", "--file", file, "--key", key, "--head", "head"];
     let ours = world.cli(&ours).await;
     assert_eq!(ours.code, code, "{file}: {ours:?}");

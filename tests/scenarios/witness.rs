@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 
+use countersign_core::ledger::witness::Request;
 use countersign_core::ledger::{Checkpoint, Note, VerifierKey};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::ledger::both;
 use crate::service::get;
 use crate::world::{PROGRAM, Plan, Said, World, letter, within};
 
@@ -224,7 +226,11 @@ async fn a_checkpoint_is_cosigned_by_a_witness_that_was_down_and_comes_back_and_
 
     // It remembers over a restart, and so does the log over its own.
     let one = world.cosigned_beyond(0).await;
-    witness.restart(key).await;
+    witness.child.take().unwrap().kill().await.unwrap();
+    witness.start(key).await;
+    let as_if_first = Request::of(0, Vec::new(), note.clone()).unwrap().to_string();
+    let (status, answer) = witness.post(as_if_first.as_bytes()).await;
+    assert!(status == 409 && answer.contains("text/x.tlog.size"), "{answer}");
     world.refused_once().await;
     let two = world.cosigned_beyond(one).await;
     world.restart().await;
@@ -241,7 +247,8 @@ async fn a_checkpoint_is_cosigned_by_a_witness_that_was_down_and_comes_back_and_
     assert!(export.stderr.contains(key));
     let text = std::fs::read_to_string(world.path("export")).unwrap();
     assert!(text.contains("\u{2014} w.example "), "the last cosigned checkpoint is in the file: {text}");
-    world.cli(&["ledger", "verify", "--file", "export", "--key", key]).await.expect_code(0);
+    world.write("head", &note.to_string());
+    both(&world, "export", key, 0).await;
 }
 
 #[tokio::test]
@@ -268,6 +275,28 @@ async fn a_machine_that_was_set_back_hears_it_from_its_witness_and_begins_a_new_
     let export = world.cli(&["ledger", "export"]).await.expect_code(0).stdout;
     let header: Value = serde_json::from_str(export.lines().next().unwrap()).unwrap();
     assert_eq!(header["continues"]["note"].as_str().unwrap(), kept);
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_again_and_again_never_seems_to_be_set_back() {
+    let (mut world, _witness) = watched().await;
+    let origin = world.origin();
+    let mut cosigned = world.cosigned_beyond(0).await;
+    for round in 0..6 {
+        world.refused_once().await;
+        // At once, and as soon as the witness has it.
+        if round % 2 == 0 {
+            cosigned = world.cosigned_beyond(cosigned).await;
+        }
+        world.kill().await;
+        world.start().await;
+    }
+    world.refused_once().await;
+    world.cosigned_beyond(cosigned + 1).await;
+    assert_eq!(world.witness("cosigns").await["disputed"], false);
+    assert_eq!(world.origin(), origin);
+    assert_eq!(world.terminate().await.0, Some(0));
+    world.cli(&["ledger", "verify"]).await.expect_code(0);
 }
 
 #[tokio::test]

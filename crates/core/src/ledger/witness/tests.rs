@@ -237,3 +237,15 @@ fn a_private_key_is_read_as_it_was_written() {
         assert!(!error.contains(ours.1) && !error.contains(theirs.1), "{error}");
     }
 }
+
+proptest! {
+    #[test]
+    fn nothing_but_a_cosignature_of_this_witness_is_taken_for_one(
+        status in 0_u16..1000,
+        body in "(\u{2014} witness\\.example [A-Za-z0-9+/]{0,108}={0,2}\n|[0-9]{0,20}\n?|\\PC{0,40}\n){0,4}",
+    ) {
+        let (request, key) = (Log::of(1, 20).request(8, 20), witness(3).verifier().clone());
+        let answer = Answer::read(&request, status, &body, &key);
+        prop_assert!(!matches!(answer, Ok(Answer::Cosigned(_))), "{answer:?}");
+    }
+}

@@ -122,7 +122,7 @@ fn is_too_large(error: &axum::Error) -> bool {
 fn told(request: &Request, answer: &Result<String, No>) {
     let (origin, old, size) = (&request.checkpoint.origin, request.old, request.checkpoint.size);
     match answer {
-        Ok(_) => tracing::info!(origin, old, size, "cosigned"),
+        Ok(_) => tracing::debug!(origin, old, size, "cosigned"),
         Err(No::Refused(refusal @ (Refusal::Inconsistent(_) | Refusal::Conflict { .. }))) if !matches!(refusal, Refusal::Conflict { size } if *size != old) =>
         {
             let note = request.note.to_string();
@@ -134,7 +134,7 @@ fn told(request: &Request, answer: &Result<String, No>) {
                 "a log shows another history than the one it showed before: refused"
             );
         }
-        Err(No::Refused(refusal)) => tracing::info!(origin, old, size, %refusal, "refused"),
+        Err(No::Refused(refusal)) => tracing::debug!(origin, old, size, %refusal, "refused"),
         Err(_) => {}
     }
 }
