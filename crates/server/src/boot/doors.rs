@@ -95,7 +95,7 @@ impl Running {
             tasks.spawn(Door::serve(door.subscribe(), listener, stopped.clone()));
         }
         let ledger = house.gate.ledger.clone();
-        tasks.spawn(house.checkpoints.clone().serve(ledger.sizes(), stopped.clone()));
+        tasks.spawn(house.checkpoints.clone().serve(ledger.sizes(), ledger.signed(), stopped.clone()));
         let clockwork = current.clockwork.subscribe();
         let health = Health { store: house.data.store.clone(), ledger, clockwork, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));

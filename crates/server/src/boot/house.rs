@@ -29,7 +29,7 @@ use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
 use crate::store::shared::SharedError;
-use crate::store::{Checkpoints, Ledger, Left, Log, Retention, Shared, StoreError};
+use crate::store::{Checkpoints, Ledger, Left, Log, Node, Retention, Shared, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -63,7 +63,9 @@ impl House {
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         let exits = exits(&config, &hostname)?;
         let data = Data::take(&config, &clock).await?;
-        let log = Log::of_node(&data.store, &data.keys, hostname.as_str(), &data.dir, clock.now()).await?;
+        let sink = config.second_sink.as_deref();
+        let node = Node { hostname: hostname.as_str(), dir: &data.dir, sink };
+        let log = Log::of_node(&data.store, &data.keys, node, clock.now()).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
         let days = Days::of(Retention::of(data.store.clone(), &log), config.payload_days);
         let checkpoints = Checkpoints::of(data.store.clone(), &data.keys, log.clone(), clock.function())?;

@@ -34,8 +34,8 @@ pub use ledger::page::{Page, Place, page};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
-    Act, Block, Checkpoints, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Owed, Permit,
-    RecordError, Recorded, Refuse, Release,
+    Act, Block, Checkpoints, Clock, Command, Deny, Durable, Hold, Ledger, Log, Mismatch, Node, Owed, Permit,
+    RecordError, Recorded, Refuse, Release, SinkError,
 };
 pub use ledger::{
     Erasure, Expired, ExportError, Exported, Known, LogError, ProveError, Proved, Retention, consistency,
