@@ -38,7 +38,7 @@ pub use erase::{Erasure, erase_account, erase_reference, is_sealed_for};
 pub use export::{ExportError, Exported, export};
 pub use handle::{Clock, Ledger, RecordError};
 pub use log::{Log, Node};
-pub use logs::{Known, LogError, hold_against};
+pub use logs::{Known, LogError, begins_with, hold_against};
 pub use permit::{Act, Block, Command, Deny, Hold, Permit, Refuse, Release};
 pub use prove::{ProveError, Proved, consistency, prove};
 pub use recorded::{Durable, Mismatch, Owed, Recorded};
