@@ -38,8 +38,8 @@ pub use ledger::{
     RecordError, Recorded, Refuse, Release, SinkError,
 };
 pub use ledger::{
-    Erasure, Expired, ExportError, Exported, Known, LogError, ProveError, Proved, Retention, begins_with, consistency,
-    erase_account, erase_reference, export, hold_against, is_sealed_for, prove,
+    Erasure, Expired, ExportError, Exported, Known, LogError, ProveError, Proved, Retention, begins_with,
+    consistency, erase_account, erase_reference, export, hold_against, is_sealed_for, prove,
 };
 pub use nodes::Left;
 pub use row::{Column, Row};

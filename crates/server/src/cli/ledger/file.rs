@@ -15,8 +15,16 @@ use crate::cli::exit::Failure;
 /// What was verified.
 pub(super) enum Verified {
     /// `torn`: octets at the end of a second sink that are no line yet.
-    Export { report: Report, torn: usize },
-    Proof { origin: String, index: u64, size: u64, leaf: Leaf },
+    Export {
+        report: Report,
+        torn: usize,
+    },
+    Proof {
+        origin: String,
+        index: u64,
+        size: u64,
+        leaf: Leaf,
+    },
 }
 
 /// The first bad leaf, if it is one, and what is wrong.
@@ -123,10 +131,15 @@ fn told(report: &Report, torn: usize) -> String {
         report.header.key,
     );
     if report.is_sink {
-        words += &format!("\n  its last checkpoint covers {} leaves; those after it are not signed", report.covered);
+        words += &format!(
+            "\n  its last checkpoint covers {} leaves; those after it are not signed",
+            report.covered
+        );
     }
     if torn > 0 {
-        words += &format!("\n  its last {torn} octets are no line yet: a server is writing, or was killed when it did");
+        words += &format!(
+            "\n  its last {torn} octets are no line yet: a server is writing, or was killed when it did"
+        );
     }
     if let Some(size) = report.head {
         words += &format!("\n  it begins with the {size} leaves of the checkpoint that was kept");

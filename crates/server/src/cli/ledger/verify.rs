@@ -90,7 +90,8 @@ impl Verify {
 /// Verifies the second sink for itself, and holds it against the store.
 async fn second_sink(json: bool, read_from: &Data, sink: &Path) -> Result<export::Report, Failure> {
     let path = sink.to_owned();
-    let unreadable = |error| Failure::usage(format!("the second sink `{}` cannot be read: {error}", sink.display()));
+    let unreadable =
+        |error| Failure::usage(format!("the second sink `{}` cannot be read: {error}", sink.display()));
     let verified = tokio::task::spawn_blocking(move || {
         let reader = BufReader::with_capacity(1 << 20, File::open(path)?);
         file::export(reader, export::Expected::default())

@@ -76,12 +76,7 @@ impl Log {
     async fn found(store: &Store, origin: &str, kept: &Path) -> Result<Option<Self>, StoreError> {
         let row = store.row("SELECT log FROM logs WHERE origin = $1", vec![Value::text(origin)]).await?;
         let number = row.map(|row| row.get("log")).transpose()?;
-        Ok(number.map(|number| Self {
-            number,
-            origin: origin.to_owned(),
-            kept: kept.to_owned(),
-            sink: None,
-        }))
+        Ok(number.map(|number| Self { number, origin: origin.to_owned(), kept: kept.to_owned(), sink: None }))
     }
 
     /// In a store of our own the last log is ours, with a checkpoint or without one.

@@ -116,11 +116,7 @@ pub async fn hold_against(store: &Store, note: &str) -> Result<u64, LogError> {
 ///
 /// # Errors
 /// When it is of none of its logs, or when the log has another tree or ends before.
-pub async fn begins_with(
-    store: &Store,
-    header: &Header,
-    (size, root): (u64, Hash),
-) -> Result<(), LogError> {
+pub async fn begins_with(store: &Store, header: &Header, (size, root): (u64, Hash)) -> Result<(), LogError> {
     let logs = Known::all(store).await?;
     let Some(log) = logs.iter().find(|log| log.origin == header.origin) else {
         return Err(LogError::Gone { origin: header.origin.clone(), known: names(&logs) });

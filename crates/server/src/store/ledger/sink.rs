@@ -112,7 +112,9 @@ impl Sink {
     }
 
     async fn append(&mut self, lines: Vec<u8>, grown: Grown) -> Result<(), StoreError> {
-        let Some(mut opened) = self.opened.take() else { return Err(SinkError::Gone(self.path.clone()).into()) };
+        let Some(mut opened) = self.opened.take() else {
+            return Err(SinkError::Gone(self.path.clone()).into());
+        };
         self.ask(move || {
             opened.append(&lines)?;
             (opened.leaves, opened.last, opened.signed) = (grown.leaves, grown.last, grown.signed);
@@ -161,7 +163,8 @@ impl Sink {
 
     /// The store must have the last leaf of the file.
     async fn stands_in(&self, store: &Store) -> Result<(), StoreError> {
-        let Some((leaves, Some(last))) = self.opened.as_ref().map(|opened| (opened.leaves, opened.last)) else {
+        let Some((leaves, Some(last))) = self.opened.as_ref().map(|opened| (opened.leaves, opened.last))
+        else {
             return Ok(());
         };
         match has_leaf(store, self.log, leaves, &last).await? {
@@ -306,7 +309,8 @@ impl SinkError {
 
 /// A client hears 451 within 5 seconds when the volume is cut off.
 const PATIENCE: Duration = Duration::from_secs(3);
-const LEAVES: &str = "SELECT idx, leaf FROM leaves WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx LIMIT $4";
+const LEAVES: &str =
+    "SELECT idx, leaf FROM leaves WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx LIMIT $4";
 const LEAF: &str = "SELECT hash FROM leaves WHERE log = $1 AND idx = $2";
 const CHECKPOINT: &str = "SELECT size, note FROM checkpoints WHERE log = $1 AND size > $2 AND size <= $3 \
     ORDER BY size DESC LIMIT 1";

@@ -99,7 +99,9 @@ impl End {
         }
         for octets in lines {
             match Line::parse(octets) {
-                Ok(Line::Leaf(leaf)) if self.follows(leaf.index, cut) && leaf_hash(&leaf.leaf) == leaf.hash => {
+                Ok(Line::Leaf(leaf))
+                    if self.follows(leaf.index, cut) && leaf_hash(&leaf.leaf) == leaf.hash =>
+                {
                     self.leaves = leaf.index.saturating_add(1);
                     self.last = Some(leaf.hash);
                 }
