@@ -2,6 +2,7 @@
 //! Reading needs no server; erasing is a command to it.
 
 mod erase;
+mod event;
 mod export;
 mod file;
 mod show;

@@ -212,12 +212,12 @@ fn begin(path: &Path, header: &Header) -> Result<Opened, SinkError> {
                 origin = other, leaves, file = %aside.display(),
                 "the second sink is of another log: it is set aside and a new one begins"
             );
-            Opened::new(path)?;
+            Opened::make(path)?;
         }
         Some(_) => {}
         None => {
             tracing::warn!(file = %path.display(), "there is no second sink yet: it begins");
-            Opened::new(path)?;
+            Opened::make(path)?;
         }
     }
     Opened::again(path, header, None)

@@ -169,7 +169,7 @@ impl Opened {
     }
 
     /// Makes the file, with nothing in it. Its directory is never made: a volume that is not mounted has none.
-    pub(super) fn new(path: &Path) -> Result<(), SinkError> {
+    pub(super) fn make(path: &Path) -> Result<(), SinkError> {
         let failed = |error| SinkError::file(path, "made", error);
         OpenOptions::new().append(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         sync_dir(path)
@@ -238,7 +238,7 @@ fn lock(file: &File, path: &Path) -> Result<(), SinkError> {
 }
 
 fn sync_dir(path: &Path) -> Result<(), SinkError> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     File::open(dir)
         .and_then(|dir| dir.sync_all())
         .map_err(|error| SinkError::file(path, "made durable", error))
