@@ -46,5 +46,6 @@ mod transcripts;
 mod trial;
 mod upstreams;
 mod walks;
+mod witness;
 mod world;
 mod xclient;

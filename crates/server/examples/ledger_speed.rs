@@ -1,5 +1,5 @@
 //! Measures the ledger: leaves a second of a closed loop of writers, and leaves a second of verify.
-//! Run by hand: `cargo run --release --example ledger_speed -- [DIRECTORY] [LEAVES] [WRITERS]`.
+//! Run by hand: `cargo run --release --example ledger_speed -- [DIRECTORY] [LEAVES] [WRITERS] [postgres://...]`.
 
 use std::error::Error;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
+use countersign::config::PostgresUrl;
 use countersign::seal::RootKey;
 use countersign::store::Keys;
 use countersign::store::Store;
@@ -24,20 +25,25 @@ async fn main() -> Result<(), Anything> {
     let directory = arguments.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
     let leaves: u64 = arguments.next().map_or(Ok(200_000), |text| text.parse())?;
     let writers: u64 = arguments.next().map_or(Ok(256), |text| text.parse())?;
+    let url = arguments.next();
     let directory = Path::new(&directory).join(format!("ledger-speed-{}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
-    let measured = measure(&directory, leaves, writers).await;
+    let measured = measure(&directory, leaves, writers, url.as_deref()).await;
     std::fs::remove_dir_all(&directory)?;
     measured
 }
 
-async fn measure(directory: &Path, leaves: u64, writers: u64) -> Result<(), Anything> {
+async fn measure(directory: &Path, leaves: u64, writers: u64, url: Option<&str>) -> Result<(), Anything> {
     let now = AtomicI64::new(0);
     let clock: Clock = Arc::new(move || {
         Timestamp::from_microsecond(now.fetch_add(1, Ordering::Relaxed)).unwrap_or(Timestamp::UNIX_EPOCH)
     });
     let root = RootKey::create(&directory.join("root.key"))?;
-    let store = Store::open(&directory.join("countersign.db")).await?;
+    let store = match url {
+        // A database of its own, which is empty.
+        Some(url) => Store::connect(&PostgresUrl::parse(url)?).await?,
+        None => Store::open(&directory.join("countersign.db")).await?,
+    };
     let keys = Keys::open(&root, store.clone(), Arc::clone(&clock)).await?;
     let node = Node { hostname: "gate.example", dir: directory, sink: None };
     let log = Log::of_node(&store, &keys, node, Timestamp::UNIX_EPOCH).await?;

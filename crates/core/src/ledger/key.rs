@@ -168,6 +168,34 @@ impl Signer {
         Ok(Self { verifier: VerifierKey { name, algorithm, public }, pair })
     }
 
+    /// Reads `PRIVATE+KEY+name+hexid+base64`, where the last part is the octet of the algorithm and the seed.
+    ///
+    /// # Errors
+    /// When it is not as `text` writes it. The error repeats nothing of the seed.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        // The base64 at the end may have a `+` of its own.
+        let parts: Vec<&str> = text.splitn(5, '+').collect();
+        let ["PRIVATE", "KEY", name, id, octets] = parts.as_slice() else { return Err(KeyError::Private) };
+        let octets = STANDARD.decode(octets).map_err(|_| KeyError::Private)?;
+        let (octet, seed) = octets.split_first().ok_or(KeyError::Private)?;
+        let algorithm = Algorithm::of(*octet).ok_or(KeyError::Algorithm(*octet))?;
+        let seed: &[u8; 32] = seed.try_into().map_err(|_| KeyError::Private)?;
+        let signer = Self::of(KeyName::parse(name)?, algorithm, seed)?;
+        let right = hex(signer.verifier.id());
+        match *id == right {
+            true => Ok(signer),
+            false => Err(KeyError::Id { said: shown(id), right }),
+        }
+    }
+
+    /// The key as a text that `parse` reads; `seed` is the one that it was made of. Whoever has it signs.
+    #[must_use]
+    pub fn text(&self, seed: &[u8; 32]) -> String {
+        let VerifierKey { name, algorithm, .. } = &self.verifier;
+        let octets = [&[algorithm.octet()], seed.as_slice()].concat();
+        format!("PRIVATE+KEY+{name}+{}+{}", hex(self.verifier.id()), STANDARD.encode(octets))
+    }
+
     /// What to verify its signatures with.
     #[must_use]
     pub fn verifier(&self) -> &VerifierKey {
@@ -231,6 +259,11 @@ pub enum KeyError {
         /// What it should say.
         right: String,
     },
+    /// Not the parts of a private key.
+    #[error(
+        "it is no private key of a note: `PRIVATE+KEY+name+id+base64` is expected, with a seed of 32 octets"
+    )]
+    Private,
     /// The crypto library refused.
     #[error("no key can be made of the seed")]
     Seed,

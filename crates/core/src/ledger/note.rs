@@ -93,6 +93,13 @@ impl Note {
         }
     }
 
+    /// Adds a signature that was made elsewhere, in the place of those of the same key that are there.
+    pub fn put(&mut self, signature: NoteSignature) {
+        let same = |other: &NoteSignature| other.name == signature.name && other.key_id == signature.key_id;
+        self.signatures.retain(|other| !same(other));
+        self.signatures.push(signature);
+    }
+
     /// Whether this key signed it. Signatures of other keys say nothing here.
     ///
     /// # Errors

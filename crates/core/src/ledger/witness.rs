@@ -12,6 +12,10 @@ use super::note::{Note, NoteError};
 use super::proof::{ProofError, check_consistency};
 use super::tree::{Frontier, Hash};
 
+mod answer;
+
+pub use answer::{Answer, AnswerError};
+
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +60,17 @@ impl Request {
         let proof: Option<Vec<Hash>> = lines.map(parse_hash).collect();
         let proof = proof.filter(|proof| proof.len() <= LONGEST_PROOF).ok_or(RequestError::Proof)?;
         let note = Note::parse(note)?;
+        let checkpoint = Checkpoint::parse(note.text())?;
+        Ok(Self { old, proof, note, checkpoint })
+    }
+}
+
+impl Request {
+    /// What a log asks: that its checkpoint is cosigned, which goes on from `old` as `proof` shows.
+    ///
+    /// # Errors
+    /// When the note is no checkpoint.
+    pub fn of(old: u64, proof: Vec<Hash>, note: Note) -> Result<Self, CheckpointError> {
         let checkpoint = Checkpoint::parse(note.text())?;
         Ok(Self { old, proof, note, checkpoint })
     }
@@ -141,6 +156,9 @@ impl Refusal {
         }
     }
 }
+
+/// What the answer to a conflict says that it is: "a Content-Type of text/x.tlog.size".
+pub const SIZE_TYPE: &str = "text/x.tlog.size";
 
 /// Why a body is no request to a witness. The status is 400.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

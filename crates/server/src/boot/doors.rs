@@ -96,8 +96,9 @@ impl Running {
         }
         let ledger = house.gate.ledger.clone();
         tasks.spawn(house.checkpoints.clone().serve(ledger.sizes(), ledger.signed(), stopped.clone()));
-        let clockwork = current.clockwork.subscribe();
-        let health = Health { store: house.data.store.clone(), ledger, clockwork, metrics: handle };
+        tasks.spawn(house.cosigner.clone().serve(stopped.clone()));
+        let (clockwork, cosigner) = (current.clockwork.subscribe(), house.cosigner.clone());
+        let health = Health { store: house.data.store.clone(), ledger, cosigner, clockwork, metrics: handle };
         tasks.spawn(health::serve(plain, health, stopped.clone()));
         tasks.spawn(Api::serve(current.api.subscribe(), programs, stopped.clone()));
         tasks.spawn(Api::serve_local(current.api.subscribe(), socket, stopped.clone()));

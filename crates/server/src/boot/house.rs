@@ -10,6 +10,7 @@ use countersign_core::policy::{HoldAs, PolicyError, Rules};
 use countersign_wire::smtp::auth::Credentials;
 
 use super::data::{Data, DataError};
+use super::watched;
 use crate::accounts::Directory;
 use crate::accounts::secret::Verifier;
 use crate::acts::{Notifier, Sealer};
@@ -18,6 +19,7 @@ use crate::config::{self, Config, ConfigError, Resolvers, Scheme as UrlScheme, S
 use crate::custody;
 use crate::doors::clock::{Clockwork, Days, Post};
 use crate::doors::control::Control;
+use crate::doors::cosign::Cosigner;
 use crate::doors::{Exit, Exits};
 use crate::gate::{Gate, Judge};
 use crate::net::is_loopback;
@@ -41,6 +43,8 @@ pub struct House {
     pub log: Log,
     pub gate: Gate,
     pub checkpoints: Checkpoints,
+    /// What shows them to witnesses.
+    pub cosigner: Cosigner,
     pub days: Days,
     pub directory: Directory,
     pub verifier: Verifier,
@@ -62,13 +66,13 @@ impl House {
         let hostname =
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         let exits = exits(&config, &hostname)?;
+        let watchers = watched::watchers(&config)?;
         let data = Data::take(&config, &clock).await?;
         let sink = config.second_sink.as_deref();
         let node = Node { hostname: hostname.as_str(), dir: &data.dir, sink };
-        let log = Log::of_node(&data.store, &data.keys, node, clock.now()).await?;
+        let (log, checkpoints, cosigner) = watched::log(&data, &watchers, node, &clock).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
         let days = Days::of(Retention::of(data.store.clone(), &log), config.payload_days);
-        let checkpoints = Checkpoints::of(data.store.clone(), &data.keys, log.clone(), clock.function())?;
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };
         let notifier = Notifier { keys: data.keys.clone(), hostname: hostname.clone() };
         let shared = match &config.shared {
@@ -92,6 +96,7 @@ impl House {
             log,
             gate,
             checkpoints,
+            cosigner,
             days,
             directory,
             verifier,
@@ -122,6 +127,7 @@ impl House {
             log: self.log.clone(),
             gate,
             checkpoints: self.checkpoints.clone(),
+            cosigner: self.cosigner.clone(),
             directory: self.directory.clone(),
             verifier: self.verifier.clone(),
             clock: self.clock.clone(),
@@ -139,6 +145,7 @@ impl House {
         let hostname =
             Domain::parse(&config.server.hostname).map_err(|e| BootError::Hostname(e.to_string()))?;
         exits(config, &hostname)?;
+        watched::watchers(config)?;
         if let SharedUrl::Redis(url) = &config.shared {
             Shared::rehearse(url)?;
         }

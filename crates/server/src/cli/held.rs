@@ -27,7 +27,7 @@ pub(super) enum HeldVerb {
         #[arg(long)]
         all: bool,
         /// How many at most
-        #[arg(short, long, default_value_t = 1000)]
+        #[arg(short, long, default_value_t = 200)]
         number: u32,
     },
     /// Show one held mail

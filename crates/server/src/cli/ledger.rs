@@ -1,4 +1,4 @@
-//! `ledger`: what was recorded, shown, proved, exported, verified, erased.
+//! `ledger`: what was recorded, shown, proved, exported, verified, erased, and witnessed for others.
 //! Reading needs no server; erasing is a command to it.
 
 mod erase;
@@ -7,6 +7,7 @@ mod export;
 mod file;
 mod show;
 mod verify;
+mod witness;
 
 use std::path::Path;
 
@@ -32,6 +33,8 @@ pub(super) enum LedgerVerb {
     Export(export::Export),
     /// Erase what was said in the entries of a ref or an account; that there were entries stays
     Erase(erase::Erase),
+    /// Cosign the checkpoints of logs, as their witness (C2SP tlog-witness)
+    Witness(witness::Witness),
 }
 
 impl LedgerVerb {
@@ -47,6 +50,7 @@ impl LedgerVerb {
             Self::Tail(tail) => tail.run(&open(file).await?).await,
             Self::Prove(prove) => prove.run(&open(file).await?).await,
             Self::Export(export) => export.run(&open(file).await?).await,
+            Self::Witness(witness) => witness.run().await,
             Self::Erase(erase) => erase.run(&load(file)?.config).await,
         }
     }

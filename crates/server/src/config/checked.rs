@@ -14,6 +14,7 @@ use super::send::Send;
 use super::server::{Server, TlsFiles};
 use super::shared::SharedUrl;
 use super::store::StoreUrl;
+use super::witness::Witness;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub payload_days: u32,
     /// `[ledger] second_sink`: a file on another volume that gets every leaf once more.
     pub second_sink: Option<PathBuf>,
+    /// `[[ledger.witnesses]]`
+    pub witnesses: Vec<Witness>,
     /// `[api]`
     pub api: Api,
     /// `[metrics] listen`
@@ -57,6 +60,7 @@ impl Config {
         let policy_dir = root.section("policy").and_then(|policy| policy.file("dir"));
         let payload_days = root.section("ledger").and_then(|ledger| ledger.count("payload_days"));
         let second_sink = root.section("ledger").and_then(|ledger| ledger.file("second_sink"));
+        let witnesses = root.section("ledger").and_then(|ledger| ledger.each("witnesses", Witness::read));
         let api = root.section("api").and_then(Api::read);
         let metrics = root.section("metrics").and_then(|metrics| metrics.required("listen", parse_listen));
         Ok(Self {
@@ -70,6 +74,7 @@ impl Config {
             policy_dir: policy_dir?,
             payload_days: payload_days?,
             second_sink: second_sink?,
+            witnesses: witnesses?,
             api: api?,
             metrics: metrics?,
         })

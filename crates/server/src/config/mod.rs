@@ -33,6 +33,7 @@ mod store;
 mod table;
 mod upstream;
 pub(crate) mod value;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -54,3 +55,4 @@ pub use shared::{RedisUrl, SharedUrl};
 pub use show::show;
 pub use store::{PostgresUrl, StoreUrl};
 pub use upstream::{Scheme, Upstream, UpstreamUrl};
+pub use witness::{Witness, WitnessUrl};

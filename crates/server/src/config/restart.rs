@@ -19,6 +19,7 @@ impl Config {
         keep("[store] url", self.store == running.store);
         keep("[store] shared", self.shared == running.shared);
         keep("[ledger] second_sink", self.second_sink == running.second_sink);
+        keep("[[ledger.witnesses]]", self.witnesses == running.witnesses);
         let api = |config: &Self| (config.api.listen, config.api.tls);
         keep("[api] listen or tls", api(&self) == api(running));
         keep("[metrics] listen", self.metrics == running.metrics);
@@ -30,6 +31,7 @@ impl Config {
         self.store.clone_from(&running.store);
         self.shared.clone_from(&running.shared);
         self.second_sink.clone_from(&running.second_sink);
+        self.witnesses.clone_from(&running.witnesses);
         if api(&self) != api(running) {
             self.api.clone_from(&running.api);
         }

@@ -115,7 +115,13 @@ const POLICY: &[Key] = &[Key::optional("dir", Kind::File)];
 const LEDGER: &[Key] = &[
     Key::count("payload_days", 90, 1, 36_500),
     Key::optional("second_sink", Kind::File),
-    Key::optional("witnesses", Kind::Anything).later(),
+    Key::tables("witnesses", WITNESS),
+];
+
+const WITNESS: &[Key] = &[
+    Key::optional("url", Kind::Text),
+    Key::optional("key", Kind::Text),
+    Key::optional("ca_file", Kind::File),
 ];
 
 const API: &[Key] = &[

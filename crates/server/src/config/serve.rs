@@ -48,8 +48,12 @@ impl Config {
         let upstreams = self.send.upstreams.iter();
         let names = upstreams
             .map(|up| (format!("upstream `{}`", up.name), "is there twice: give each its own `name`"));
+        let witnesses = self.witnesses.iter();
+        let cosigners = witnesses
+            .map(|witness| (format!("witness `{}`", witness.key.name()), "is there twice: once is enough"));
         doors
             .chain(names)
+            .chain(cosigners)
             .filter(|(what, _)| !seen.insert(what.clone()))
             .map(|(what, why)| format!("{what}: {why}"))
             .collect()

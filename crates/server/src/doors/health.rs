@@ -15,6 +15,7 @@ use crate::custody;
 use crate::store::{Ledger, Store, StoreError, jobs, outbox};
 
 use super::clock::Clockwork;
+use super::cosign::{self, Cosigner, Standing};
 
 /// What the door shows.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub struct Health {
     pub store: Store,
     /// Whether it writes, and what it is owed.
     pub ledger: Ledger,
+    /// Who watches our log.
+    pub cosigner: Cosigner,
     /// What sends our own mail.
     pub clockwork: watch::Receiver<Clockwork>,
     pub metrics: PrometheusHandle,
@@ -43,7 +46,8 @@ pub async fn serve(listener: TcpListener, health: Health, mut stop: watch::Recei
     }
 }
 
-/// Ready when the store answers and the ledger writes; what is owed or waits is told, it does not stop the work.
+/// Ready when the store answers and the ledger writes; what is owed or waits is told, it does not stop the work. Nor
+/// does what a witness says against our log: nobody else has a say in whether mail is judged.
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
     let (owed, lost) = (health.ledger.owed(), health.ledger.forgotten());
     let not = |why: &str| {
@@ -55,11 +59,20 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
         Ok([held, jobs, notices]) => {
             let body = json!({
                 "ready": true, "held": held, "owed": owed, "lost": lost, "jobs": jobs, "notices": notices,
+                "disputed": health.cosigner.is_disputed(), "witnesses": witnesses(&health.cosigner),
             });
             (StatusCode::OK, Json(body))
         }
         Err(error) => not(&error.to_string()),
     }
+}
+
+fn witnesses(cosigner: &Cosigner) -> Vec<Value> {
+    let told = |one: &Standing| {
+        json!({ "name": one.name, "state": one.state.word(), "cosigned": one.cosigned, "behind": one.behind,
+                "why": one.state.why() })
+    };
+    cosigner.standings().iter().map(told).collect()
 }
 
 /// What is held, what waits for its time, and whether our own mail leaves.
@@ -77,6 +90,14 @@ async fn counted(health: &Health) -> Result<[Value; 3], StoreError> {
 async fn metrics(State(health): State<Health>) -> String {
     if let Ok(held) = custody::count(&health.store).await {
         gauge!("countersign_held", "gate" => "send", "how" => "custody").set(f64::from(held));
+    }
+    gauge!("countersign_ledger_disputed").set(f64::from(u8::from(health.cosigner.is_disputed())));
+    for one in health.cosigner.standings() {
+        // A gauge is a float anyway.
+        let behind = one.behind as f64;
+        let up = u8::from(one.state == cosign::State::Cosigns);
+        gauge!("countersign_ledger_witness_behind_leaves", "witness" => one.name.clone()).set(behind);
+        gauge!("countersign_ledger_witness_up", "witness" => one.name).set(f64::from(up));
     }
     health.metrics.render()
 }

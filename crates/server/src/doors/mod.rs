@@ -4,9 +4,11 @@
 pub mod api;
 pub mod clock;
 pub mod control;
+pub mod cosign;
 mod exits;
 pub mod health;
 pub mod smtp;
+pub mod witness;
 
 pub use exits::{Exit, Exits};
 pub use smtp::code_of;

@@ -13,11 +13,13 @@
 //! | `transaction`| one transaction with it                                             |
 //! | `pool`       | its idle connections, and how many may work at once                 |
 //! | `connection` | one connection to it: commands, replies, a message                  |
+//! | `post`       | one HTTP request to somebody: checkpoints for witnesses             |
 pub mod certificate;
 mod connection;
 mod domain;
 mod exchange;
 mod pool;
+pub mod post;
 pub mod record;
 pub mod resolver;
 pub mod tls;

@@ -168,3 +168,72 @@ proptest! {
         prop_assert_eq!(cosigned.len(), 1);
     }
 }
+
+fn witness(seed: u8) -> Signer {
+    Signer::of(KeyName::parse("witness.example").unwrap(), Algorithm::Cosignature, &[seed; 32]).unwrap()
+}
+
+#[test]
+fn a_cosignature_counts_when_it_is_of_this_witness_over_this_checkpoint() {
+    let log = Log::of(1, 20);
+    let (request, key) = (log.request(8, 20), witness(3).verifier().clone());
+    let good = witness(3).sign(request.note.text(), 1_795_000_000);
+    let other = witness(4).sign(request.note.text(), 1_795_000_000);
+    let body = format!("{other}{good}");
+    assert_eq!(Answer::read(&request, 200, &body, &key), Ok(Answer::Cosigned(good.clone())));
+    for (body, over) in [
+        (String::new(), &request),
+        (other.to_string(), &request),
+        ("\u{2014} witness.example".to_owned(), &request),
+        (good.to_string(), &log.request(8, 19)),
+    ] {
+        assert!(Answer::read(over, 200, &body, &key).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_the_log_has_to_do() {
+    let (request, key) = (Log::of(1, 20).request(8, 20), witness(3).verifier().clone());
+    let read = |status, body| Answer::read(&request, status, body, &key);
+    assert_eq!(read(409, "0\n"), Ok(Answer::From(0)));
+    assert_eq!(read(409, "20\n"), Ok(Answer::From(20)), "it may be the same tree: that is asked next");
+    assert_eq!(read(409, "21\n"), Ok(Answer::Ahead(21)));
+    assert_eq!(read(409, "8\n"), Err(AnswerError::Contradiction(8)));
+    for none in ["", "eight\n", "08\n", "-1\n"] {
+        assert_eq!(read(409, none), Err(AnswerError::Size), "{none}");
+    }
+    assert_eq!(read(422, ""), Ok(Answer::Forked));
+    assert_eq!((read(404, ""), read(403, "")), (Ok(Answer::UnknownLog), Ok(Answer::Unsigned)));
+    assert_eq!(read(500, ""), Err(AnswerError::Status(500)));
+    let same = Log::of(1, 20).request(20, 20);
+    assert_eq!(Answer::read(&same, 409, "20\n", &key), Ok(Answer::Forked));
+    assert_eq!(Answer::read(&same, 409, "another root\n", &key), Ok(Answer::Forked));
+}
+
+#[test]
+fn a_log_and_its_witness_agree_on_what_was_refused() {
+    let (log, fork, key) = (Log::of(1, 20), Log::of(2, 20), witness(3).verifier().clone());
+    let known = known(Some(log.head(8)));
+    for (request, answer) in [
+        (fork.request(8, 20), Answer::Forked),
+        (fork.request(8, 8), Answer::Forked),
+        (fork.request(0, 20), Answer::From(8)),
+        (log.request(0, 5), Answer::Ahead(8)),
+    ] {
+        let refusal = judge(&request, Some(&known)).unwrap_err();
+        assert_eq!(Answer::read(&request, refusal.status(), "8\n", &key), Ok(answer), "{refusal}");
+    }
+}
+
+#[test]
+fn a_private_key_is_read_as_it_was_written() {
+    let signer = witness(3);
+    let text = signer.text(&[3; 32]);
+    assert_eq!(Signer::parse(&text).unwrap().verifier(), signer.verifier());
+    let other = witness(4).text(&[4; 32]);
+    let (ours, theirs) = (text.rsplit_once('+').unwrap(), other.rsplit_once('+').unwrap());
+    for bad in ["", "PRIVATE+KEY", &text[8..], &text[..text.len() - 4], &format!("{}+{}", ours.0, theirs.1)] {
+        let error = Signer::parse(bad).unwrap_err().to_string();
+        assert!(!error.contains(ours.1) && !error.contains(theirs.1), "{error}");
+    }
+}

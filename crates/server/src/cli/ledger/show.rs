@@ -19,6 +19,9 @@ pub(in crate::cli) struct Head {
     /// Which log, by its name; without it the only one, or that of this node
     #[arg(long, value_name = "ORIGIN")]
     log: Option<String>,
+    /// The last one that a witness has cosigned, with the cosignatures
+    #[arg(long)]
+    witnessed: bool,
     /// One JSON line, with the key that verifies it
     #[arg(long)]
     json: bool,
@@ -27,7 +30,11 @@ pub(in crate::cli) struct Head {
 impl Head {
     pub(super) async fn run(self, read: &Data) -> Result<Code, Failure> {
         let log = Known::named(&read.store, self.log.as_deref(), &read.dir).await.map_err(failed)?;
-        let note = log.head(&read.store).await.map_err(failed)?;
+        let note = match self.witnessed {
+            true => log.witnessed_head(&read.store).await,
+            false => log.head(&read.store).await,
+        };
+        let note = note.map_err(failed)?;
         match self.json {
             true => data(
                 &json!({ "v": 1, "origin": log.origin, "key": log.key.to_string(), "checkpoint": note })

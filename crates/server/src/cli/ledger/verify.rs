@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{file, hex, progress};
 use crate::boot::Data;
 use crate::cli::exit::{Code, Failure, data};
-use crate::store::{self, LogReport, Report, VerifyError};
+use crate::store::{self, Dispute, LogReport, Report, VerifyError};
 
 /// Recompute every hash; exit 20 names the first leaf that is wrong
 #[derive(Debug, clap::Args)]
@@ -69,6 +69,11 @@ impl Verify {
             }
             Err(error) => return Err(Failure::internal(error)),
         };
+        // The hashes add up, and somebody who remembers knows others.
+        if let Some(Dispute { origin, says }) = Dispute::in_dir(&read_from.dir).map_err(Failure::internal)? {
+            let why = format!("log `{origin}`: {says} (a restart of its server begins a new log)");
+            return Err(broken(self.json, None, &why));
+        }
         let kept = match &self.head {
             None => None,
             Some(path) => match store::hold_against(&read_from.store, &read(path)?).await {

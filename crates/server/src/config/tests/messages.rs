@@ -169,14 +169,14 @@ fn wrong_words_name_those_that_are_allowed() {
 fn what_is_not_built_is_accepted_with_one_warning() {
     let loaded = loaded(
         "[receive]\nmode = \"enforce\"\ntrust_authserv_id = [\"a\"]\n[[receive.listener]]\nlisten = \"x\"\n\
-         [console]\nlisten = \"127.0.0.1:1\"\n[tiers]\nT1 = {day = 5}\n[ledger]\nwitnesses = [1]\n",
+         [console]\nlisten = \"127.0.0.1:1\"\n[tiers]\nT1 = {day = 5}\n[ledger]\nsecond_sink = \"x\"\n",
     )
     .unwrap();
     assert_eq!(
         loaded.warnings,
         [
             "/etc/x.toml: [console] is known but not built yet: it is accepted and has no effect",
-            "/etc/x.toml: `witnesses` in [ledger] is known but not built yet: it is accepted and has no effect",
+            "/etc/x.toml: `second_sink` in [ledger] is known but not built yet: it is accepted and has no effect",
             "/etc/x.toml: [receive] is known but its gate is not built yet: it is accepted and has no effect",
             "/etc/x.toml: [tiers] is known but not built yet: it is accepted and has no effect",
         ]

@@ -1,5 +1,5 @@
 //! Connections: who is let in, what each may take of time and room, and how they end.
-//! Boot serves both listeners with it; requests go to the router.
+//! Boot serves both listeners with it; requests go to the router. The door of a witness talks the same way.
 
 use std::io;
 use std::net::IpAddr;
@@ -105,15 +105,19 @@ impl Api {
     }
 }
 
-fn options(socket: &TcpStream) -> io::Result<()> {
+pub(in crate::doors) fn options(socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
     // A peer that takes nothing of its answer holds the connection no longer than this.
     Ok(rustix::net::sockopt::set_tcp_user_timeout(socket, UNHEARD_MS)?)
 }
 
 /// Answers requests until the peer has no more, is too slow, or the server stops.
-async fn talk<S>(socket: S, origin: Origin, router: Router, mut stop: watch::Receiver<bool>)
-where
+pub(in crate::doors) async fn talk<S>(
+    socket: S,
+    origin: Origin,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let router = TowerToHyperService::new(router);
@@ -147,19 +151,19 @@ where
     }
 }
 
-async fn pause(error: &io::Error) {
+pub(in crate::doors) async fn pause(error: &io::Error) {
     tracing::warn!(%error, "a connection could not be accepted");
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-async fn drain(mut talks: JoinSet<()>) {
+pub(in crate::doors) async fn drain(mut talks: JoinSet<()>) {
     let drained = async { while talks.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN, drained).await.is_err() {
         tracing::warn!("some requests did not end within {} s and are cut", DRAIN.as_secs());
     }
 }
 
-const BUSY: &[u8] =
+pub(in crate::doors) const BUSY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a request may take to show its header section, and a connection to stand without one.

@@ -4,7 +4,7 @@
 mod bearer;
 mod body;
 pub(super) mod caller;
-mod connection;
+pub(super) mod connection;
 mod evaluate;
 mod guard;
 mod ledger;

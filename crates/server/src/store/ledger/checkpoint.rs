@@ -2,14 +2,16 @@
 //! Boot serves it; what it signs is in the store before anybody sees it, and never contradicts what it signed before.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign_core::ledger::proof::check_consistency;
-use countersign_core::ledger::{Checkpoint, Hash, Note, Signer};
+use countersign_core::ledger::{Checkpoint, Hash, Note, Signer, VerifierKey};
 use jiff::Timestamp;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::Instant;
 
+use super::dispute::Dispute;
 use super::insert::integer;
 use super::log::Log;
 use super::nodes::Nodes;
@@ -26,6 +28,10 @@ struct Inner {
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// The largest that was signed, as far as this process knows. Owner: `sign`.
     last: Mutex<Option<(u64, Hash)>>,
+    /// Its size, for those who wait for the next one.
+    signed: watch::Sender<u64>,
+    /// Whether a witness knows the log otherwise: then nothing more is signed.
+    disputed: AtomicBool,
 }
 
 impl Checkpoints {
@@ -40,8 +46,54 @@ impl Checkpoints {
         clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Result<Self, StoreError> {
         let kept = log.kept_checkpoint()?.filter(|kept| kept.origin == log.origin);
+        let signed = watch::Sender::new(kept.as_ref().map_or(0, |kept| kept.size));
         let last = Mutex::new(kept.map(|kept| (kept.size, kept.root)));
-        Ok(Self(Arc::new(Inner { signer: log.signer(keys)?, store, log, clock, last })))
+        let (signer, disputed) = (log.signer(keys)?, AtomicBool::new(false));
+        Ok(Self(Arc::new(Inner { signer, store, log, clock, last, signed, disputed })))
+    }
+
+    /// Of which size the last one is, each time that there is another.
+    #[must_use]
+    pub fn signed(&self) -> watch::Receiver<u64> {
+        self.0.signed.subscribe()
+    }
+
+    /// A witness knows the log otherwise than we have it: no checkpoint of it is signed any more, and the next
+    /// start begins another log.
+    ///
+    /// # Errors
+    /// When that cannot be kept in the data directory: then the next start does not know it.
+    pub fn dispute(&self, says: &str) -> Result<(), StoreError> {
+        self.0.disputed.store(true, Ordering::Relaxed);
+        let dispute = Dispute { origin: self.0.log.origin.clone(), says: says.to_owned() };
+        let failed =
+            |error| StoreError::Ledger(format!("{says}; this cannot be kept beside the store: {error}"));
+        dispute.keep(self.0.log.dir()).map_err(failed)
+    }
+
+    /// Whether a witness knows the log otherwise.
+    #[must_use]
+    pub fn is_disputed(&self) -> bool {
+        self.0.disputed.load(Ordering::Relaxed)
+    }
+
+    /// What verifies them.
+    #[must_use]
+    pub fn key(&self) -> &VerifierKey {
+        self.0.signer.verifier()
+    }
+
+    pub(super) fn parts(&self) -> (&Store, &Log, &Signer) {
+        (&self.0.store, &self.0.log, &self.0.signer)
+    }
+
+    /// Keeps `sign` waiting, and everybody else who takes a turn.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, impl Sized> {
+        self.0.last.lock().await
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.0.clock)()
     }
 
     /// Signs while the log grows, until told to stop, and says of which size the last checkpoint is.
@@ -57,6 +109,9 @@ impl Checkpoints {
             tokio::select! {
                 _ = stop.changed() => return,
                 () = due(&mut sizes, signed, next) => {}
+            }
+            if self.is_disputed() {
+                return;
             }
             next = Instant::now() + INTERVAL;
             match self.sign().await {
@@ -77,8 +132,11 @@ impl Checkpoints {
     /// # Errors
     /// When it cannot be kept, or when the log does not begin with what was signed before.
     pub async fn sign(&self) -> Result<u64, StoreError> {
-        let Inner { store, log, signer, clock, last } = &*self.0;
+        let Inner { store, log, signer, clock, last, signed, .. } = &*self.0;
         let mut last = last.lock().await;
+        if self.is_disputed() {
+            return Ok(last.map_or(0, |(size, _)| size));
+        }
         let mut snapshot = store.snapshot().await?;
         let before = self.before(&mut snapshot, *last).await?;
         let Some(head) = snapshot.row(HEAD, vec![Value::Int(log.number)]).await? else { return Ok(0) };
@@ -94,6 +152,7 @@ impl Checkpoints {
             };
             check_consistency((old, &old_root), (size, &root), &proof).map_err(|_| set_back(old))?;
             if old == size {
+                signed.send_replace(size);
                 return Ok(size);
             }
         }
@@ -102,6 +161,7 @@ impl Checkpoints {
         let note = checkpoint.signed(signer).map_err(|error| StoreError::Ledger(error.to_string()))?;
         self.keep(size, &note, clock().as_microsecond()).await?;
         *last = Some((size, root));
+        signed.send_replace(size);
         Ok(size)
     }
 

@@ -41,8 +41,13 @@ pub async fn export(
     let mut writer = Writer::begin(header(log, keys)?, &mut lines);
     let mut done = Exported::default();
     let mut signed = 0;
+    let cosigned = snapshot.row(COSIGNED, vec![Value::text(&log.origin)]).await?;
+    let cosigned = cosigned.map_or(Ok(0), |row| row.get::<i64>("size"))?;
+    let cosigned = u64::try_from(cosigned).unwrap_or(0).min(head.size);
     while done.leaves < head.size {
-        let page = page(&mut snapshot, log.number, done.leaves, head.size).await?;
+        // Up to the one that a witness has cosigned, which is worth having in the file.
+        let to = if done.leaves < cosigned { cosigned } else { head.size };
+        let page = page(&mut snapshot, log.number, done.leaves, to).await?;
         if page.is_empty() {
             return Err(ExportError::Broken(done.leaves, "it is missing"));
         }
@@ -53,7 +58,8 @@ pub async fn export(
             done.leaves += 1;
         }
         // Checkpoints stand between pages, so there are never many of them.
-        if let Some(note) = between(&mut snapshot, log.number, done.leaves, signed).await? {
+        let due = done.leaves >= signed + INTERVAL || done.leaves == cosigned;
+        if due && let Some(note) = at(&mut snapshot, log.number, done.leaves).await? {
             writer.checkpoint(&note, &mut lines);
             signed = done.leaves;
         }
@@ -102,16 +108,8 @@ async fn page(snapshot: &mut Transaction, log: i64, from: u64, to: u64) -> Resul
     snapshot.rows(PAGE, vec![Value::Int(log), integer(from), integer(end)]).await
 }
 
-/// The checkpoint at this size, if the last one is far enough back.
-async fn between(
-    snapshot: &mut Transaction,
-    log: i64,
-    size: u64,
-    signed: u64,
-) -> Result<Option<Note>, StoreError> {
-    if size < signed.saturating_add(INTERVAL) {
-        return Ok(None);
-    }
+/// The checkpoint at this size.
+async fn at(snapshot: &mut Transaction, log: i64, size: u64) -> Result<Option<Note>, StoreError> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let Some(row) = snapshot.row(AT, vec![Value::Int(log), Value::Int(size)]).await? else { return Ok(None) };
     let note = Note::parse(&row.get::<String>("note")?);
@@ -168,6 +166,7 @@ pub enum ExportError {
 /// Leaves from one checkpoint in a file to the next, at least.
 const INTERVAL: u64 = 4096;
 const NEXT: &str = "SELECT size FROM checkpoints WHERE log = $1 AND size >= $2 ORDER BY size LIMIT 1";
+const COSIGNED: &str = "SELECT size FROM witnessed WHERE origin = $1";
 const AT: &str = "SELECT note FROM checkpoints WHERE log = $1 AND size = $2";
 const PAGE: &str = "SELECT l.idx, l.leaf, e.account_id, p.salt, p.sealed FROM leaves l \
     LEFT JOIN entries e ON e.log = l.log AND e.idx = l.idx \

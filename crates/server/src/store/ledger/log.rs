@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use countersign_core::ids::Ref;
 use countersign_core::ledger::{Algorithm, Checkpoint, Frontier, KeyName, Note, Signer};
 
+use super::dispute::Dispute;
 use super::insert::integer;
 use super::sink::{End, has_leaf};
 use crate::store::{Keys, Store, StoreError, Value};
@@ -38,8 +39,8 @@ pub struct Node<'a> {
 
 impl Log {
     /// The log that this node writes. One that the store does not have as the node knows it from its directory or
-    /// its second sink, because the store was restored from a backup or is another one, is not continued: a new one
-    /// begins where the last checkpoint that anybody saw ended.
+    /// its second sink, because the store was restored from a backup or is another one, is not continued, nor is one
+    /// that a witness knows otherwise: a new one begins where the last checkpoint that we know of ended.
     ///
     /// # Errors
     /// When store, directory or second sink cannot be read or written.
@@ -57,19 +58,26 @@ impl Log {
             None => None,
         };
         let sink = node.sink.map(Path::to_owned);
+        let unsettled = |error| StoreError::Ledger(format!("a dispute in `{}`: {error}", node.dir.display()));
+        let dispute = Dispute::in_dir(node.dir).map_err(unsettled)?;
         if let Some(log) = found
+            && (seen.known.is_none() || dispute.is_none())
             && seen.stands_in(store, &log).await?
         {
             return Ok(Self { sink, ..log });
         }
-        if let Some(checkpoint) = &seen.known {
+        if let Some(Checkpoint { origin, size, .. }) = &seen.known {
+            let why = "the store does not have it as this node knows it".to_owned();
+            let why = dispute.map_or(why, |dispute| dispute.says);
             tracing::warn!(
-                origin = checkpoint.origin,
-                size = checkpoint.size,
-                "the store does not have the log as this node knows it: a new log begins that continues it"
+                origin,
+                size,
+                why,
+                "the log is not gone on with: a new one begins that continues it"
             );
         }
         let log = Self::begin(store, keys, node.hostname, kept, seen.last, now).await?;
+        Dispute::settle(node.dir).map_err(unsettled)?;
         Ok(Self { sink, ..log })
     }
 
@@ -162,6 +170,11 @@ impl Log {
     /// The checkpoint that was kept last, of whichever log.
     pub(super) fn kept_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         Ok(read(&self.kept)?.and_then(|note| Checkpoint::parse(note.text()).ok()))
+    }
+
+    /// Where the node keeps what belongs to it.
+    pub(super) fn dir(&self) -> &Path {
+        self.kept.parent().unwrap_or_else(|| Path::new("."))
     }
 
     /// Its number in the tables.

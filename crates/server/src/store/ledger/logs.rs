@@ -160,6 +160,9 @@ pub enum LogError {
     /// Nothing was signed yet.
     #[error("log `{0}` has no checkpoint yet: one is signed each second while its server runs")]
     NoCheckpoint(String),
+    /// No witness has cosigned it.
+    #[error("no witness has cosigned a checkpoint of log `{0}` yet ([[ledger.witnesses]] names some)")]
+    NotWitnessed(String),
     /// What was kept is no checkpoint.
     #[error("what was kept is no checkpoint: {0}")]
     Unreadable(String),

@@ -4,6 +4,8 @@
 mod append;
 mod checkpoint;
 mod committer;
+mod cosigned;
+mod dispute;
 mod draft;
 mod edge;
 mod erase;
@@ -29,11 +31,13 @@ mod sink;
 mod tip;
 mod trouble;
 pub mod verify;
+mod witnessed;
 
 #[cfg(test)]
 pub(super) mod tests;
 
 pub use checkpoint::Checkpoints;
+pub use dispute::Dispute;
 pub use erase::{Erasure, erase_account, erase_reference, is_sealed_for};
 pub use export::{ExportError, Exported, export};
 pub use handle::{Clock, Ledger, RecordError};
@@ -44,3 +48,4 @@ pub use prove::{ProveError, Proved, consistency, prove};
 pub use recorded::{Durable, Mismatch, Owed, Recorded};
 pub use retention::{Expired, Retention};
 pub use sink::SinkError;
+pub use witnessed::witness;

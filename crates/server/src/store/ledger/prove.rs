@@ -23,7 +23,8 @@ pub struct Proved {
     pub proof: TlogProof,
 }
 
-/// The proof of each entry of a ref, oldest first, in the last checkpoint of its log.
+/// The proof of each entry of a ref, oldest first, in the last checkpoint of its log that a witness cosigned; in the
+/// last one, when none covers it.
 ///
 /// # Errors
 /// When there is no such ref, no checkpoint over one of its entries yet, or the store cannot be read.
@@ -54,7 +55,12 @@ async fn entry(snapshot: &mut Transaction, row: &Row) -> Result<Proved, ProveErr
     let index = u64::try_from(row.get::<i64>("idx")?).unwrap_or(u64::MAX);
     let wrong = |error: &dyn std::fmt::Display| StoreError::Ledger(error.to_string());
     let key = VerifierKey::parse(&row.get::<String>("verifier")?).map_err(|error| wrong(&error))?;
-    let last = snapshot.row(COVERING, vec![Value::Int(log), Value::Int(integer(index))]).await?;
+    // One that a witness has cosigned says more than a later one.
+    let witnessed = vec![Value::Int(log), Value::Int(integer(index)), Value::text(&origin)];
+    let last = match snapshot.row(WITNESSED, witnessed).await? {
+        Some(row) => Some(row),
+        None => snapshot.row(COVERING, vec![Value::Int(log), Value::Int(integer(index))]).await?,
+    };
     let note = last.map(|row| row.get::<String>("note")).transpose()?;
     let note = note.ok_or_else(|| ProveError::NotYet { origin: origin.clone(), index })?;
     let note = Note::parse(&note).map_err(|error| wrong(&error))?;
@@ -89,4 +95,6 @@ pub enum ProveError {
 const ENTRIES: &str = "SELECT e.log, e.idx, e.kind, l.leaf, g.origin, g.verifier FROM entries e \
     JOIN leaves l ON l.log = e.log AND l.idx = e.idx JOIN logs g ON g.log = e.log \
     WHERE e.ref = $1 ORDER BY e.at_us, e.log, e.idx";
+const WITNESSED: &str = "SELECT c.note FROM witnessed w JOIN checkpoints c ON c.log = $1 AND c.size = w.size \
+    WHERE w.origin = $3 AND w.size > $2";
 const COVERING: &str = "SELECT note FROM checkpoints WHERE log = $1 AND size > $2 ORDER BY size DESC LIMIT 1";

@@ -1,5 +1,6 @@
 use countersign_core::ids::Ref;
 use countersign_core::ledger::export::{Expected, Verifier};
+use countersign_core::ledger::{Algorithm, KeyName, witness};
 use countersign_core::request::Mode::Enforce;
 use serde_json::Value as Json;
 
@@ -125,4 +126,70 @@ async fn an_export_goes_up_to_the_last_checkpoint_and_verifies() {
     // What is not what was signed is not signed again.
     stage.sql("UPDATE leaves SET leaf = (SELECT leaf FROM leaves WHERE idx = 4) WHERE idx = 5").await;
     assert!(matches!(exported(&stage, true).await, Err(ExportError::Broken(10, _))));
+}
+
+fn witness(seed: u8) -> Signer {
+    let name = KeyName::parse(&format!("w{seed}.example")).unwrap();
+    Signer::of(name, Algorithm::Cosignature, &[seed; 32]).unwrap()
+}
+
+#[tokio::test]
+async fn a_cosignature_is_kept_under_its_checkpoint_and_shown_to_nobody_who_is_asked_for_one() {
+    let stage = Stage::new().await;
+    let signer = checkpoints(&stage).await;
+    assert_eq!(signer.question(None).await.unwrap().checkpoint.size, 0, "an empty log has one too");
+    record(&stage, 0..5).await;
+    signer.sign().await.unwrap();
+    let asked = signer.question(Some(0)).await.unwrap();
+    let known = witness::Known { keys: vec![signer.key().clone()], latest: None };
+    assert_eq!(witness::judge(&asked, Some(&known)), Ok(()));
+    let log = Known::all(&stage.store).await.unwrap().remove(0);
+    assert!(matches!(log.witnessed_head(&stage.store).await, Err(LogError::NotWitnessed(_))));
+    for (seed, time) in [(1, 10), (2, 20), (1, 30)] {
+        let signature = self::witness(seed).sign(asked.note.text(), time);
+        signer.cosigned(&asked, signature).await.unwrap();
+    }
+    record(&stage, 5..300).await;
+    signer.sign().await.unwrap();
+    let head = Note::parse(&log.witnessed_head(&stage.store).await.unwrap()).unwrap();
+    assert_eq!(head.signatures().len(), 3, "the log, and each witness once: {head}");
+    assert_eq!(head.verify(self::witness(1).verifier()).unwrap().time, Some(30));
+    let proved = prove(&stage.store, Ref::from_random(3)).await.unwrap().remove(0);
+    assert_eq!((proved.size, proved.proof.checkpoint), (5, head), "the one that is cosigned");
+    assert_eq!(prove(&stage.store, Ref::from_random(7)).await.unwrap().remove(0).size, 300);
+
+    let onward = signer.question(Some(5)).await.unwrap();
+    assert_eq!(onward.note.signatures().len(), 1);
+    let known = witness::Known { latest: Some((5, asked.checkpoint.root)), ..known };
+    assert_eq!(witness::judge(&onward, Some(&known)), Ok(()));
+    assert!(signer.question(Some(301)).await.is_err(), "the log has not so many");
+    crate::store::verify(&stage.store, Some(&stage.keys), |_, _| {}).await.unwrap();
+    let file = exported(&stage, true).await.unwrap();
+    let text = String::from_utf8(file).unwrap();
+    assert!(text.contains("w1.example") && text.contains("w2.example"), "{text}");
+    let mut verifier = Verifier::new(Expected { key: Some(signer.key().clone()), head: None });
+    text.split_inclusive('\n').for_each(|line| verifier.line(line.as_bytes()).unwrap());
+    assert_eq!(verifier.end().unwrap().leaves, 300);
+}
+
+#[tokio::test]
+async fn a_log_that_is_disputed_is_signed_no_more_and_the_next_start_begins_another() {
+    let stage = Stage::new().await;
+    let signer = checkpoints(&stage).await;
+    record(&stage, 0..5).await;
+    signer.sign().await.unwrap();
+    record(&stage, 5..8).await;
+    signer.dispute("witness `w` has cosigned 9 leaves of it, and here are 5").unwrap();
+    assert_eq!((signer.sign().await.unwrap(), *signer.signed().borrow()), (5, 5));
+    let dir = stage.fresh.dir.path();
+    let dispute = Dispute::in_dir(dir).unwrap().unwrap();
+    assert!(dispute.says.contains("has cosigned 9 leaves"));
+    let next = checkpoints(&stage).await;
+    assert_ne!(next.key().name().as_str(), dispute.origin);
+    assert_eq!(Dispute::in_dir(dir).unwrap(), None, "it is settled");
+    assert_eq!(checkpoints(&stage).await.key(), next.key(), "and stays so");
+    // One that is left over is of a log of before.
+    dispute.keep(dir).unwrap();
+    assert_eq!(Dispute::in_dir(dir).unwrap(), None);
+    assert_eq!(checkpoints(&stage).await.key(), next.key());
 }

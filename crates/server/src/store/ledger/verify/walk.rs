@@ -89,8 +89,8 @@ impl<'k> Walk<'k> {
         let mut opening = Opening::default();
         loop {
             let from = i64::try_from(self.edge.size()).unwrap_or(i64::MAX);
-            let (of, between) = ([self.log, from], [self.log, from, from.saturating_add(PAGE)]);
-            let leaves = snapshot.rows(leaves, of.map(Value::Int).to_vec()).await?;
+            let between = [self.log, from, from.saturating_add(PAGE)];
+            let leaves = snapshot.rows(leaves, between.map(Value::Int).to_vec()).await?;
             let heads = snapshot.rows(HEADS, between.map(Value::Int).to_vec()).await?;
             let signed = snapshot.rows(CHECKPOINTS, between.map(Value::Int).to_vec()).await?;
             let tiles = snapshot
@@ -406,14 +406,15 @@ pub(super) async fn count(
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
+/// Both tables are told between what, so that no plan reads all entries for a page of leaves.
 const WITH_PAYLOADS: &str = "SELECT l.idx, l.leaf, l.hash, e.account_id, e.ref, e.part, e.kind, e.at_us, \
     p.salt, p.sealed FROM leaves l \
-    LEFT JOIN entries e ON e.log = l.log AND e.idx = l.idx \
+    LEFT JOIN entries e ON e.log = l.log AND e.idx = l.idx AND e.idx >= $2 AND e.idx < $3 \
     LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
-    WHERE l.log = $1 AND l.idx >= $2 ORDER BY l.idx LIMIT 4096";
-const WITHOUT_PAYLOADS: &str = "SELECT l.idx, l.leaf, l.hash, e.account_id, e.part, e.kind, e.at_us \
-    FROM leaves l LEFT JOIN entries e ON e.log = l.log AND e.idx = l.idx \
-    WHERE l.log = $1 AND l.idx >= $2 ORDER BY l.idx LIMIT 4096";
+    WHERE l.log = $1 AND l.idx >= $2 AND l.idx < $3 ORDER BY l.idx";
+const WITHOUT_PAYLOADS: &str = "SELECT l.idx, l.leaf, l.hash, e.account_id, e.part, e.kind, e.at_us FROM leaves l \
+    LEFT JOIN entries e ON e.log = l.log AND e.idx = l.idx AND e.idx >= $2 AND e.idx < $3 \
+    WHERE l.log = $1 AND l.idx >= $2 AND l.idx < $3 ORDER BY l.idx";
 const LEAVES_OUTSIDE: &str = "SELECT idx FROM leaves WHERE log = $1 AND idx < 0 \
     UNION ALL SELECT idx FROM leaves WHERE log = $1 AND idx >= $2 LIMIT 1";
 const ENTRIES_OUTSIDE: &str = "SELECT idx FROM entries WHERE log = $1 AND idx < 0 \
@@ -428,5 +429,5 @@ const ABOVE: &str =
     "SELECT level, number, hashes FROM tiles WHERE log = $1 AND level > 0 ORDER BY level, number";
 const CHAINS: &str = "SELECT account_id, seq, hash FROM chains WHERE log = $1 AND account_id > $2 \
     ORDER BY account_id LIMIT 4096";
-/// As in the statements, and as many leaves as 16 tiles have.
+/// As many leaves as 16 tiles have.
 const PAGE: i64 = 4096;
