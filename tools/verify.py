@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Verifies an exported ledger, independently of the program that wrote it.
+"""Verifies an exported ledger or a second sink, independently of the program that wrote it.
 
     tools/verify.py FILE... [--key VERIFIERKEY] [--head NOTE]
 
-FILE comes from `countersign ledger export`. VERIFIERKEY is the log's key as its owner told you; without it the key in
+FILE comes from `countersign ledger export`, or is a second sink. VERIFIERKEY is the log's key as its owner told you; without it the key in
 the file is believed. NOTE is a file with a checkpoint that you kept: without it, a log that its own owner cut at the
 end or wrote anew is not seen. Exit 0: verified; 20: broken, and where first. docs/reference/ledger-export.md explains.
 """
@@ -82,11 +82,22 @@ def root_of(peaks):
     return root
 
 
+def push(peaks, size, node):
+    """Adds a leaf to the complete subtrees over the first `size` leaves."""
+    while size & 1:
+        node, size = sha256(b"\x01", peaks.pop(), node), size >> 1
+    peaks.append(node)
+
+
 def verify(lines, expected, note):
     """The way through a file. Raises ValueError with what is wrong, and where first."""
     size, peaks, covered, before, chains, counts = 0, [], 0, -(1 << 63), {}, {"opened": 0, "erased": 0, "withheld": 0}
     key, head, digest, closed = None, (0, root_of([])), hashlib.sha256(), False
+    # Of a second sink: its checkpoints come late, so there is a tree up to the last one, and the leaves after it.
+    sink, signed, unsigned = False, [], []
     for octets in lines:
+        if sink and not octets.endswith(b"\n"):
+            break  # A server is writing it, or was killed when it did.
         place = f"leaves {covered} to {size}" if octets[:3] == b'{"c' else f"leaf {size}"
         place = place if key and not closed else "file"
         try:
@@ -94,10 +105,12 @@ def verify(lines, expected, note):
             line = parse(octets)
             kind = tuple(line)
             if not key:
-                must(kind == ("v", "origin", "key", "from", "continues"), "the first line is no header")
+                sink = kind[0] == "sink"
+                must(kind == ("sink" if sink else "v", "origin", "key", "from", "continues"), "it has no header")
                 must(expected in (None, line["key"]), "it is of a log with another key")
                 key = verifier_key(line["key"])
-                must(octets.startswith(b'{"v":1,') and b',"from":0,' in octets, "another version, or not from leaf 0")
+                first = octets.startswith((b'{"v":1,', b'{"sink":1,')) and b',"from":0,' in octets
+                must(first, "another version, or not from leaf 0")
                 must(line["origin"] == key[0], "the key is of another log")
                 if line["continues"] is not None:
                     must(tuple(line["continues"]) == ("note", "key"), "it continues nothing that can be read")
@@ -116,12 +129,22 @@ def verify(lines, expected, note):
                     salt, text = unbase64(payload["opened"]["salt"]), payload["opened"]["text"].encode()
                     must(len(salt) == 32 and sha256(salt, text) == commitment, "it is not the payload of the leaf")
                 counts[payload if isinstance(payload, str) else "opened"] += 1
-                before, chains[account], full = time, (seq, node), size
-                while full & 1:
-                    node, full = sha256(b"\x01", peaks.pop(), node), full >> 1
-                peaks.append(node)
+                before, chains[account] = time, (seq, node)
+                push(peaks, size, node)
+                unsigned += [node] if sink else []
                 size += 1
                 place = f"leaves {covered} to {size}"
+            elif sink:
+                place = place if kind == ("checkpoint",) else f"leaf {size}"
+                must(kind == ("checkpoint",), "another line stands in its place")
+                count, root, _, _ = checkpoint(line["checkpoint"], key)
+                place = f"leaf {size}"
+                must(covered <= count <= size, f"the checkpoint line counts {count} leaves")
+                for at, node in enumerate(unsigned[: count - covered], covered):
+                    push(signed, at, node)
+                place = f"leaves {covered} to {count}"
+                must(root == root_of(signed), "the root over them is not that of the checkpoint line")
+                covered, unsigned = count, unsigned[count - covered :]
             else:
                 must(kind in (("checkpoint",), ("closing",)), "another line stands in its place")
                 count, root, extensions, signatures = checkpoint(line[kind[0]], key)
@@ -136,9 +159,10 @@ def verify(lines, expected, note):
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError, struct.error, InvalidSignature) as error:
             raise ValueError(f"broken at {place}: {str(error) or type(error).__name__}") from error
         digest.update(octets)
-    must(closed, "broken at file: it ends without a closing line")
+    must(closed or sink, "broken at file: it ends without a closing line")
     must(head[0] <= size, f"broken at leaf {size}: the checkpoint that was kept counts {head[0]} leaves")
-    return f"verified: {size} leaves, {len(chains)} accounts, {counts}, root {root_of(peaks).hex()}, log {key[0]}"
+    tree = f"root {root_of(peaks).hex()}, log {key[0]}" + (f", signed up to leaf {covered}" if sink else "")
+    return f"verified: {size} leaves, {len(chains)} accounts, {counts}, {tree}"
 
 
 def main():

@@ -129,6 +129,42 @@ async fn an_export_verifies_here_and_by_the_python_verifier_and_a_changed_one_do
     both(&world, "bare", &key, 0).await;
 }
 
+#[tokio::test]
+async fn events_for_others_have_what_their_form_requires() {
+    let (world, references) = recorded().await;
+    let said = world.cli(&["ledger", "export", "--format", "ocsf"]).await.expect_code(0);
+    assert!(said.stderr.contains("nobody can verify them"), "{said:?}");
+    let events = said.json();
+    for event in &events {
+        let number = |name: &str| event[name].as_u64().unwrap_or_else(|| panic!("{name}: {event}"));
+        assert_eq!(number("type_uid"), number("class_uid") * 100 + number("activity_id"));
+        assert_eq!(number("category_uid"), number("class_uid") / 1000);
+        assert!((1..=3).contains(&number("severity_id")) && number("time") > 1_500_000_000_000);
+        assert_eq!(event["metadata"]["product"]["vendor_name"], "Countersign");
+        match number("class_uid") {
+            4009 => {
+                assert!(event["email"]["from"].as_str().unwrap().contains('@'), "{event}");
+                assert!(event["email"]["to"][0].as_str().unwrap().contains('@'), "{event}");
+                assert!(event["src_endpoint"]["ip"].is_string() && event["direction_id"] == 2, "{event}");
+            }
+            6003 => {
+                assert!(event["actor"]["user"]["name"] != "" && event["api"]["operation"] != "", "{event}")
+            }
+            class => assert_eq!((class, &event["activity_name"]), (0, &"outcome".into())),
+        }
+    }
+    let of = |class: u64| events.iter().filter(|event| event["class_uid"] == class).count();
+    assert!(of(4009) >= references.len() && of(6003) >= 1, "{events:?}");
+    let csv = world.cli(&["ledger", "export", "--format", "csv"]).await.expect_code(0).stdout;
+    let lines: Vec<&str> = csv.trim_end().split("\r\n").collect();
+    assert_eq!(lines.len(), events.len() + 1);
+    assert!(lines[0].starts_with("time,log,idx,kind,ref,account,"), "{}", lines[0]);
+    assert!(references.iter().all(|reference| csv.contains(reference.as_str())));
+    let bare = ["ledger", "export", "--format", "csv", "--without-payloads"];
+    let bare = world.cli(&bare).await.expect_code(0).stdout;
+    assert!(bare.contains(",erased,") && !bare.contains('@'), "{bare}");
+}
+
 /// Our verifier and the other one, with the checkpoint in `head`, say the same.
 pub(crate) async fn both(world: &World, file: &str, key: &str, code: i32) {
     let ours = ["ledger", "verify", "--file", file, "--key", key, "--head", "head"];

@@ -278,7 +278,7 @@ async fn mail_waits_while_the_volume_is_short_of_space() {
     let limits = |octets: usize| format!("[limits]\nmessage_bytes = {octets}\nbytes_in_flight = {octets}");
     for (octets, code) in [(10_000_000, 250), (60_000_000, 452)] {
         let mut world = World::without_server(Plan { more: limits(octets), ..Plan::default() }).await;
-        if world.start_on_small_volume(100).await.is_none() {
+        if world.start_on_small_volume("data", 100).await.is_none() {
             return;
         }
         let mut client = world.client("acme").await;

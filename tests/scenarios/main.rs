@@ -37,6 +37,7 @@ mod proxy;
 mod relay;
 mod retries;
 mod schema;
+mod second_sink;
 mod service;
 mod smtp;
 mod smuggling;

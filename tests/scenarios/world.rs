@@ -160,11 +160,11 @@ impl World {
         self.start_as(self.command(arguments)).await;
     }
 
-    /// Starts the server with its store on a volume of so many MiB, which only it can see: the directory
-    /// `data` as it is now, copied there. Nothing, after saying so, where that cannot be done.
-    pub(crate) async fn start_on_small_volume(&mut self, mib: usize) -> Option<()> {
+    /// Starts the server with a directory, its store in `data` or another, on a volume of so many MiB, which only it
+    /// can see: what is in it now is copied there. Nothing, after saying so, where that cannot be done.
+    pub(crate) async fn start_on_small_volume(&mut self, dir: &str, mib: usize) -> Option<()> {
         let shell = format!(
-            "cp -a data copy && mount -t tmpfs -o size={mib}m none data && cp -a copy/. data && exec \"$@\""
+            "cp -a {dir} copy && mount -t tmpfs -o size={mib}m none {dir} && cp -a copy/. {dir} && exec \"$@\""
         );
         let mut probe = Command::new("unshare");
         probe.args(["-rm", "sh", "-c", "mount -t tmpfs none /mnt"]).stderr(Stdio::null());
@@ -224,6 +224,13 @@ impl World {
         let mut server = self.server.take().unwrap();
         server.ready = ready(&mut server.stdout).await.unwrap_or_else(|| panic!("not ready: {}", self.log()));
         self.server = Some(server);
+    }
+
+    /// A file as the server sees it, which may have volumes of its own.
+    pub(crate) fn path_within(&self, name: &str) -> PathBuf {
+        let pid = self.server.as_ref().unwrap().child.id().unwrap();
+        let path = self.path(name);
+        Path::new("/proc").join(pid.to_string()).join("root").join(path.strip_prefix("/").unwrap_or(&path))
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -116,6 +116,64 @@ fn every_change_is_found_by_us_and_by_the_python_verifier_at_the_same_place() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+#[test]
+fn a_second_sink_verifies_as_far_as_it_is_signed() {
+    let (history, key) = (History::new(LEAVES), signer(ORIGIN, 7));
+    let report = verify(&history.sink(&key), with_head(&history)).unwrap();
+    assert!(report.is_sink);
+    assert_eq!((report.leaves, report.covered, report.checkpoints, report.head), (200, 192, 6, Some(KEPT)));
+    // A second history whose hashes were all computed anew is narrowed to what a checkpoint covers.
+    let mut forged = history.clone();
+    forged.0[40].decision = 9;
+    let lines = |file: Vec<u8>| file.split_inclusive(|o| *o == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let mixed = lines(history.sink(&key)).into_iter().zip(lines(forged.sink(&key)));
+    let mixed = mixed.map(|(ours, theirs)| if ours.starts_with(b"{\"c") { ours } else { theirs });
+    let broken = verify(&mixed.collect::<Vec<_>>().concat(), known()).unwrap_err();
+    assert_eq!(broken.place, Place::Leaves { from: 32, to: 64 }, "{broken}");
+}
+
+#[test]
+fn a_changed_octet_of_a_second_sink_is_found_by_both_at_the_same_place() {
+    let (history, key) = (History::new(LEAVES), signer(ORIGIN, 7));
+    let file = history.sink(&key);
+    let mut changed: Vec<Vec<u8>> = (0..200)
+        .map(|number| {
+            let mut file = file.clone();
+            let at = file.len() * number / 200;
+            file[at] ^= 1;
+            file
+        })
+        .collect();
+    // A line taken out, put in twice, and a closing line.
+    let lines: Vec<&[u8]> = file.split_inclusive(|octet| *octet == b'\n').collect();
+    for at in [0, 1, 50, 150] {
+        changed.push([&lines[..at], &lines[at + 1..]].concat().concat());
+        changed.push([&lines[..=at], &lines[at..]].concat().concat());
+    }
+    let closing = history.file(&key);
+    let closing = closing.split_inclusive(|octet| *octet == b'\n').next_back().unwrap();
+    changed.push([&file, closing].concat());
+    let said: Vec<String> = changed
+        .iter()
+        .map(|file| place(&verify(file, known()).expect_err("a change that is not found")))
+        .collect();
+    let Some(python) = python() else { return };
+    let folder = std::env::temp_dir().join(format!("countersign-sink-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("whole"), [file.as_slice(), b"{\"idx\":200,"].concat()).unwrap();
+    let whole = run(&python, &folder, &["whole".to_owned()], None);
+    assert!(whole[0].ends_with(", signed up to leaf 192"), "{whole:?}");
+    let names: Vec<String> = (0..changed.len()).map(|number| number.to_string()).collect();
+    names.iter().zip(&changed).for_each(|(name, file)| std::fs::write(folder.join(name), file).unwrap());
+    for ((name, answer), said) in names.iter().zip(run(&python, &folder, &names, None)).zip(&said) {
+        assert!(
+            answer.starts_with(&format!("{name}: broken at {said}: ")),
+            "`{said}` by us, `{answer}` by it"
+        );
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 /// One process over many files; a line for each.
 fn run(python: &Path, folder: &Path, files: &[String], head: Option<&Path>) -> Vec<String> {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/verify.py").canonicalize().unwrap();

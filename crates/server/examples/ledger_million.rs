@@ -11,7 +11,7 @@ use countersign::boot::Data;
 use countersign::clock::Clock;
 use countersign::config;
 use countersign::custody::{self, Sealed};
-use countersign::store::{self, Checkpoints, Ledger, Log, Store, Value, Write};
+use countersign::store::{self, Checkpoints, Ledger, Log, Node, Store, Value, Write};
 use countersign_core::address::EmailAddress;
 use countersign_core::dossier::Dossier;
 use countersign_core::ids::{AccountId, Ref};
@@ -50,7 +50,8 @@ impl House {
         let (clock, loaded) = (Clock::system(), config::load(Some(file), [])?);
         let data = Data::take(&loaded.config, &clock).await?;
         let name = loaded.config.server.hostname.clone();
-        let log = Log::of_node(&data.store, &data.keys, &name, &data.dir, clock.now()).await?;
+        let node = Node { hostname: &name, dir: &data.dir, sink: None };
+        let log = Log::of_node(&data.store, &data.keys, node, clock.now()).await?;
         Ok(Self { data, log, clock })
     }
 

@@ -12,7 +12,7 @@ use countersign::seal::RootKey;
 use countersign::store::Keys;
 use countersign::store::Store;
 use countersign::store::ledger::verify::verify;
-use countersign::store::ledger::{Clock, Ledger, Log};
+use countersign::store::ledger::{Clock, Ledger, Log, Node};
 use countersign_core::ids::{AccountId, Ref};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -45,7 +45,8 @@ async fn measure(directory: &Path, leaves: u64, writers: u64, url: Option<&str>)
         None => Store::open(&directory.join("countersign.db")).await?,
     };
     let keys = Keys::open(&root, store.clone(), Arc::clone(&clock)).await?;
-    let log = Log::of_node(&store, &keys, "gate.example", directory, Timestamp::UNIX_EPOCH).await?;
+    let node = Node { hostname: "gate.example", dir: directory, sink: None };
+    let log = Log::of_node(&store, &keys, node, Timestamp::UNIX_EPOCH).await?;
     let ledger = Ledger::start(store.clone(), keys.clone(), clock, &log).await?;
 
     let begun = Instant::now();

@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use countersign_core::ledger::export::{Broken, Expected, Header, Payload, Place, Report, Verifier, Writer};
+use countersign_core::ledger::export::{
+    Broken, Expected, Header, LeafLine, Line, Payload, Place, Report, Verifier, Writer,
+};
 use countersign_core::ledger::{
     Algorithm, Checkpoint, Frontier, Hash, KeyName, Kind, Leaf, Signer, leaf_hash,
 };
@@ -13,6 +15,8 @@ pub(crate) mod mutations;
 pub(crate) const ORIGIN: &str = "gate.example/1";
 /// Leaves from one signed checkpoint to the next.
 pub(crate) const INTERVAL: u64 = 32;
+/// So many leaves after those that a checkpoint of a second sink covers stand before it.
+const LATE: u64 = 5;
 
 /// What is recorded, before it has a place.
 #[derive(Clone)]
@@ -62,6 +66,22 @@ impl History {
             }
         }
         writer.close(signer, &mut out).unwrap();
+        out
+    }
+
+    /// The second sink that `signer` writes of it: the checkpoints come some leaves late, and none covers the last.
+    pub(crate) fn sink(&self, signer: &Signer) -> Vec<u8> {
+        let key = signer.verifier().to_string();
+        let origin = signer.verifier().name().to_string();
+        let mut out = Vec::new();
+        Line::Sink(Header { v: 1, origin, key, from: 0, continues: None }).print(&mut out);
+        for (index, leaf) in (0..).zip(self.leaves()) {
+            let line = LeafLine { index, hash: leaf_hash(&leaf), leaf, payload: Payload::Withheld };
+            Line::Leaf(line).print(&mut out);
+            if index >= INTERVAL && index % INTERVAL == LATE {
+                Line::Checkpoint(self.checkpoint(signer, index - LATE).into()).print(&mut out);
+            }
+        }
         out
     }
 

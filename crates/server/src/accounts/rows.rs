@@ -420,3 +420,20 @@ const DELETE_ACCOUNT: [&str; 5] = [
     "DELETE FROM account_spf WHERE account_id = $1",
     "DELETE FROM accounts WHERE account_id = $1",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fresh::Fresh;
+
+    #[tokio::test]
+    async fn who_has_proved_a_domain_is_looked_up_in_an_index() {
+        let fresh = Fresh::in_sqlite().await;
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {PROVED}"));
+        let values = vec![Value::text("acme.example"), Value::Int(0)];
+        let plan = fresh.store.rows(explain, values).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get("detail").unwrap()).collect();
+        assert!(plan.iter().any(|step| step.contains("account_domains_by_domain (domain=?)")), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{plan:?}");
+    }
+}

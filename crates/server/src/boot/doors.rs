@@ -95,7 +95,7 @@ impl Running {
             tasks.spawn(Door::serve(door.subscribe(), listener, stopped.clone()));
         }
         let ledger = house.gate.ledger.clone();
-        tasks.spawn(house.checkpoints.clone().serve(ledger.sizes(), stopped.clone()));
+        tasks.spawn(house.checkpoints.clone().serve(ledger.sizes(), ledger.signed(), stopped.clone()));
         tasks.spawn(house.cosigner.clone().serve(stopped.clone()));
         let (clockwork, cosigner) = (current.clockwork.subscribe(), house.cosigner.clone());
         let health = Health { store: house.data.store.clone(), ledger, cosigner, clockwork, metrics: handle };

@@ -31,7 +31,7 @@ use crate::probes::limits::{DayCaps, Limits};
 use crate::probes::spf::Spf;
 use crate::probes::{Slow, Way};
 use crate::store::shared::SharedError;
-use crate::store::{Checkpoints, Ledger, Left, Log, Retention, Shared, StoreError};
+use crate::store::{Checkpoints, Ledger, Left, Log, Node, Retention, Shared, StoreError};
 use crate::store::{jobs, outbox};
 use crate::transit::Transit;
 
@@ -68,7 +68,9 @@ impl House {
         let exits = exits(&config, &hostname)?;
         let watchers = watched::watchers(&config)?;
         let data = Data::take(&config, &clock).await?;
-        let (log, checkpoints, cosigner) = watched::log(&data, &watchers, hostname.as_str(), &clock).await?;
+        let sink = config.second_sink.as_deref();
+        let node = Node { hostname: hostname.as_str(), dir: &data.dir, sink };
+        let (log, checkpoints, cosigner) = watched::log(&data, &watchers, node, &clock).await?;
         let ledger = Ledger::start(data.store.clone(), data.keys.clone(), clock.function(), &log).await?;
         let days = Days::of(Retention::of(data.store.clone(), &log), config.payload_days);
         let sealer = Sealer { keys: data.keys.clone(), custody_days: config.send.custody_days };

@@ -10,7 +10,7 @@ use crate::config::{Config, Witness};
 use crate::doors::cosign::{Cosigner, Watcher};
 use crate::net::post::Destination;
 use crate::net::tls::TlsError;
-use crate::store::{Checkpoints, Log};
+use crate::store::{Checkpoints, Log, Node};
 
 /// The log of this node, what signs its checkpoints, and what shows them to witnesses.
 ///
@@ -19,23 +19,23 @@ use crate::store::{Checkpoints, Log};
 pub(super) async fn log(
     data: &Data,
     watchers: &[Watcher],
-    hostname: &str,
+    node: Node<'_>,
     clock: &Clock,
 ) -> Result<(Log, Checkpoints, Cosigner), BootError> {
-    let (log, checkpoints, cosigner) = found(data, watchers, hostname, clock).await?;
+    let (log, checkpoints, cosigner) = found(data, watchers, node, clock).await?;
     let Some(says) = cosigner.first_word().await else { return Ok((log, checkpoints, cosigner)) };
     // Store and data directory were set back together, or another machine has a copy of both: only a witness sees.
     checkpoints.dispute(&says)?;
-    found(data, watchers, hostname, clock).await
+    found(data, watchers, node, clock).await
 }
 
 async fn found(
-    Data { store, keys, dir, .. }: &Data,
+    Data { store, keys, .. }: &Data,
     watchers: &[Watcher],
-    hostname: &str,
+    node: Node<'_>,
     clock: &Clock,
 ) -> Result<(Log, Checkpoints, Cosigner), BootError> {
-    let log = Log::of_node(store, keys, hostname, dir, clock.now()).await?;
+    let log = Log::of_node(store, keys, node, clock.now()).await?;
     let checkpoints = Checkpoints::of(store.clone(), keys, log.clone(), clock.function())?;
     let cosigner = Cosigner::of(watchers.to_vec(), checkpoints.clone());
     Ok((log, checkpoints, cosigner))

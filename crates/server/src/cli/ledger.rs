@@ -2,6 +2,7 @@
 //! Reading needs no server; erasing is a command to it.
 
 mod erase;
+mod event;
 mod export;
 mod file;
 mod show;
@@ -41,7 +42,10 @@ impl LedgerVerb {
         match self {
             // A file needs no store, and perhaps there is none.
             Self::Verify(verify) if verify.is_of_file() => verify.file().await,
-            Self::Verify(verify) => verify.run(&open(file).await?).await,
+            Self::Verify(verify) => {
+                let config = load(file)?.config;
+                verify.run(&Data::read(&config, &Clock::system()).await?, config.second_sink.as_deref()).await
+            }
             Self::Head(head) => head.run(&open(file).await?).await,
             Self::Tail(tail) => tail.run(&open(file).await?).await,
             Self::Prove(prove) => prove.run(&open(file).await?).await,

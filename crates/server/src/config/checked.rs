@@ -37,6 +37,8 @@ pub struct Config {
     pub policy_dir: Option<PathBuf>,
     /// `[ledger] payload_days`: how long what was judged is kept beside its leaf.
     pub payload_days: u32,
+    /// `[ledger] second_sink`: a file on another volume that gets every leaf once more.
+    pub second_sink: Option<PathBuf>,
     /// `[[ledger.witnesses]]`
     pub witnesses: Vec<Witness>,
     /// `[api]`
@@ -57,6 +59,7 @@ impl Config {
         let limits = root.section("limits").and_then(Limits::read);
         let policy_dir = root.section("policy").and_then(|policy| policy.file("dir"));
         let payload_days = root.section("ledger").and_then(|ledger| ledger.count("payload_days"));
+        let second_sink = root.section("ledger").and_then(|ledger| ledger.file("second_sink"));
         let witnesses = root.section("ledger").and_then(|ledger| ledger.each("witnesses", Witness::read));
         let api = root.section("api").and_then(Api::read);
         let metrics = root.section("metrics").and_then(|metrics| metrics.required("listen", parse_listen));
@@ -70,6 +73,7 @@ impl Config {
             limits: limits?,
             policy_dir: policy_dir?,
             payload_days: payload_days?,
+            second_sink: second_sink?,
             witnesses: witnesses?,
             api: api?,
             metrics: metrics?,

@@ -18,6 +18,7 @@ impl Config {
         keep("[server] root_key_file", self.server.root_key_file == running.server.root_key_file);
         keep("[store] url", self.store == running.store);
         keep("[store] shared", self.shared == running.shared);
+        keep("[ledger] second_sink", self.second_sink == running.second_sink);
         keep("[[ledger.witnesses]]", self.witnesses == running.witnesses);
         let api = |config: &Self| (config.api.listen, config.api.tls);
         keep("[api] listen or tls", api(&self) == api(running));
@@ -29,6 +30,7 @@ impl Config {
         self.server.root_key_file.clone_from(&running.server.root_key_file);
         self.store.clone_from(&running.store);
         self.shared.clone_from(&running.shared);
+        self.second_sink.clone_from(&running.second_sink);
         self.witnesses.clone_from(&running.witnesses);
         if api(&self) != api(running) {
             self.api.clone_from(&running.api);

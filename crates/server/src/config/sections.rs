@@ -114,7 +114,7 @@ const POLICY: &[Key] = &[Key::optional("dir", Kind::File)];
 
 const LEDGER: &[Key] = &[
     Key::count("payload_days", 90, 1, 36_500),
-    Key::optional("second_sink", Kind::Text).later(),
+    Key::optional("second_sink", Kind::File),
     Key::tables("witnesses", WITNESS),
 ];
 

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::ledger::SinkError;
 use super::migrations;
 
 /// Why the store cannot be used.
@@ -73,6 +74,9 @@ pub enum StoreError {
     /// It gave no answer in time; whether it did what it was asked is not known.
     #[error("the store did not answer within {0} seconds")]
     Silent(u64),
+    /// The second sink of the ledger cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     /// A statement failed.
     #[error("the store failed: {0}")]
     Statement(#[from] sqlx::Error),
@@ -82,6 +86,9 @@ impl StoreError {
     /// Whether there is no room on the disk.
     #[must_use]
     pub fn is_full(&self) -> bool {
+        if let Self::Sink(error) = self {
+            return error.is_full();
+        }
         match self.code() {
             Some(Code::Sqlite(code)) => code == SQLITE_FULL,
             // Class 53: insufficient resources.

@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
     step!(8, "api", "0008_api.sql"),
     step!(9, "sealed", "0009_sealed.sql"),
     step!(10, "held open", "0010_held_open.sql"),
+    step!(11, "lookups", "0011_lookups.sql"),
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -34,12 +34,12 @@ pub use ledger::page::{Page, Place, page};
 pub use ledger::read::{Entry, Payload, ReadError, find, recent};
 pub use ledger::verify::{Broken, LogReport, Report, VerifyError, verify};
 pub use ledger::{
-    Act, Block, Checkpoints, Clock, Command, Deny, Dispute, Durable, Hold, Ledger, Log, Mismatch, Owed,
-    Permit, RecordError, Recorded, Refuse, Release,
+    Act, Block, Checkpoints, Clock, Command, Deny, Dispute, Durable, Hold, Ledger, Log, Mismatch, Node, Owed,
+    Permit, RecordError, Recorded, Refuse, Release, SinkError,
 };
 pub use ledger::{
-    Erasure, Expired, ExportError, Exported, Known, LogError, ProveError, Proved, Retention, consistency,
-    erase_account, erase_reference, export, hold_against, is_sealed_for, prove, witness,
+    Erasure, Expired, ExportError, Exported, Known, LogError, ProveError, Proved, Retention, begins_with,
+    consistency, erase_account, erase_reference, export, hold_against, is_sealed_for, prove, witness,
 };
 pub use nodes::Left;
 pub use row::{Column, Row};

@@ -16,8 +16,10 @@ mod tests;
 /// One line of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// The first line: which log this is.
+    /// The first line of an export: which log this is.
     Header(Header),
+    /// The first line of a second sink, which grows with its log and is never closed.
+    Sink(Header),
     /// A leaf and what is known of its payload.
     Leaf(LeafLine<'a>),
     /// A signed checkpoint over the leaves before it.
@@ -96,6 +98,9 @@ impl<'a> Line<'a> {
             "{\"checkpoint\"" => exactly(text).map(|wire: CheckpointWire| Self::Checkpoint(wire.checkpoint)),
             "{\"closing\"" => exactly(text).map(|wire: ClosingWire| Self::Closing(wire.closing)),
             "{\"v\"" => exactly(text).map(Self::Header),
+            "{\"sink\"" => exactly(text).map(|SinkWire { sink: v, origin, key, from, continues }| {
+                Self::Sink(Header { v, origin, key, from, continues })
+            }),
             _ => Err(LineError::Form),
         }
     }
@@ -104,6 +109,16 @@ impl<'a> Line<'a> {
     pub fn print(&self, out: &mut Vec<u8>) {
         match self {
             Self::Header(header) => write(out, header),
+            Self::Sink(Header { v, origin, key, from, continues }) => write(
+                out,
+                &SinkWire {
+                    sink: *v,
+                    origin: origin.clone(),
+                    key: key.clone(),
+                    from: *from,
+                    continues: continues.clone(),
+                },
+            ),
             Self::Leaf(leaf) => write(out, &leaf.wire()),
             Self::Checkpoint(note) => write(out, &CheckpointWire { checkpoint: Cow::Borrowed(note) }),
             Self::Closing(note) => write(out, &ClosingWire { closing: Cow::Borrowed(note) }),
@@ -200,6 +215,17 @@ struct CheckpointWire<'a> {
 struct ClosingWire<'a> {
     #[serde(borrow)]
     closing: Cow<'a, str>,
+}
+
+/// A header whose first key says that it is of a second sink.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SinkWire {
+    sink: u8,
+    origin: String,
+    key: String,
+    from: u64,
+    continues: Option<Continued>,
 }
 
 /// Why octets are no line of an export.

@@ -1,7 +1,8 @@
-//! Verifies an export line by line, in constant memory but for the ends of the accounts' chains.
-//! `ledger verify --file` calls it.
+//! Verifies an export line by line, in constant memory but for the ends of the accounts' chains, and in a second sink
+//! the leaves that no checkpoint covers yet.
+//! `ledger verify` calls it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -30,6 +31,9 @@ pub struct Verifier {
     time_us: i64,
     chains: HashMap<[u8; 16], (u64, Hash)>,
     covered: u64,
+    /// Of a second sink: the tree up to the last checkpoint, and the leaves after it.
+    signed: Frontier,
+    unsigned: VecDeque<Hash>,
     checkpoints: u64,
     opened: u64,
     erased: u64,
@@ -40,6 +44,7 @@ pub struct Verifier {
 /// What the header says.
 struct Log {
     header: Header,
+    is_sink: bool,
     key: VerifierKey,
     head: Option<Checkpoint>,
 }
@@ -49,6 +54,9 @@ struct Log {
 pub struct Report {
     /// The header of the file.
     pub header: Header,
+    /// Whether it is a second sink: it has no closing line, and what stands after its last checkpoint is signed by
+    /// nobody.
+    pub is_sink: bool,
     /// How many leaves it has.
     pub leaves: u64,
     /// The root over them.
@@ -57,6 +65,8 @@ pub struct Report {
     pub accounts: u64,
     /// How many signed checkpoints stand between the leaves.
     pub checkpoints: u64,
+    /// How many leaves are covered by a signature: in an export, all.
+    pub covered: u64,
     /// How many payloads are the ones that were recorded.
     pub opened: u64,
     /// How many payloads were erased.
@@ -79,6 +89,8 @@ impl Verifier {
             time_us: i64::MIN,
             chains: HashMap::new(),
             covered: 0,
+            signed: Frontier::default(),
+            unsigned: VecDeque::new(),
             checkpoints: 0,
             opened: 0,
             erased: 0,
@@ -91,6 +103,12 @@ impl Verifier {
     #[must_use]
     pub fn leaves(&self) -> u64 {
         self.frontier.size()
+    }
+
+    /// Whether it is a second sink, as its first line says.
+    #[must_use]
+    pub fn is_sink(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.is_sink)
     }
 
     /// The next line, with its line feed.
@@ -106,11 +124,14 @@ impl Verifier {
             digest.update(octets);
         }
         match (line, self.log.is_some()) {
-            (Line::Header(header), false) => self.header(header),
-            (Line::Header(_), true) => Err(self.here("a header stands in its place")),
+            (Line::Header(header), false) => self.header(header, false),
+            (Line::Sink(header), false) => self.header(header, true),
+            (Line::Header(_) | Line::Sink(_), true) => Err(self.here("a header stands in its place")),
             (_, false) => Err(Broken::file("the first line is no header")),
             (Line::Leaf(leaf), true) => self.leaf(&leaf),
+            (Line::Checkpoint(note), true) if self.is_sink() => self.late_checkpoint(&note),
             (Line::Checkpoint(note), true) => self.checkpoint(&note),
+            (Line::Closing(_), true) if self.is_sink() => Err(self.here("a second sink is never closed")),
             (Line::Closing(note), true) => self.closing(&note),
         }
     }
@@ -118,9 +139,10 @@ impl Verifier {
     /// The end of the file.
     ///
     /// # Errors
-    /// When the closing line is missing, or the checkpoint that was kept elsewhere is larger than the file.
+    /// When the closing line of an export is missing, or the checkpoint that was kept elsewhere is larger than the file.
     pub fn end(self) -> Result<Report, Broken> {
-        let Some(log) = self.log.filter(|_| self.closed) else {
+        let closed = self.closed || self.is_sink();
+        let Some(log) = self.log.filter(|_| closed) else {
             return Err(Broken::file("it ends without a closing line: it was cut short"));
         };
         let size = self.frontier.size();
@@ -130,10 +152,12 @@ impl Verifier {
         }
         Ok(Report {
             header: log.header,
+            is_sink: log.is_sink,
             leaves: size,
             root: self.frontier.root(),
             accounts: self.chains.len() as u64,
             checkpoints: self.checkpoints,
+            covered: self.covered,
             opened: self.opened,
             erased: self.erased,
             withheld: self.withheld,
@@ -141,7 +165,7 @@ impl Verifier {
         })
     }
 
-    fn header(&mut self, header: Header) -> Result<(), Broken> {
+    fn header(&mut self, header: Header, is_sink: bool) -> Result<(), Broken> {
         let key = VerifierKey::parse(&header.key).map_err(|error| Broken::file(error.to_string()))?;
         if (header.v, header.from) != (1, 0) {
             return Err(Broken::file("its header is not of version 1 and of leaves from 0"));
@@ -162,7 +186,7 @@ impl Verifier {
         let head = head.map_err(|error| {
             Broken::file(format!("the checkpoint that was kept is not of this log: {error}"))
         })?;
-        self.log = Some(Log { header, key, head });
+        self.log = Some(Log { header, is_sink, key, head });
         self.against_head()
     }
 
@@ -193,6 +217,9 @@ impl Verifier {
         self.time_us = leaf.time_us;
         self.chains.insert(leaf.account, (leaf.account_seq, line.hash));
         self.frontier.push(line.hash);
+        if self.is_sink() {
+            self.unsigned.push_back(line.hash);
+        }
         self.against_head()
     }
 
@@ -217,6 +244,28 @@ impl Verifier {
             return Err(self.since_covered("the root over them is not that of the checkpoint after them"));
         }
         self.covered = size;
+        self.checkpoints += 1;
+        Ok(())
+    }
+
+    /// A checkpoint of a second sink: signed beside the leaves, it stands after the last one that it covers, but
+    /// others may stand between.
+    fn late_checkpoint(&mut self, note: &str) -> Result<(), Broken> {
+        let (checkpoint, _) = self.open(note)?;
+        if checkpoint.size < self.covered || checkpoint.size > self.frontier.size() {
+            return Err(self.here(format!("the checkpoint before it is of {} leaves", checkpoint.size)));
+        }
+        while self.signed.size() < checkpoint.size
+            && let Some(hash) = self.unsigned.pop_front()
+        {
+            self.signed.push(hash);
+        }
+        if checkpoint.root != self.signed.root() {
+            let place = Place::Leaves { from: self.covered, to: checkpoint.size };
+            let what = "the root over them is not that of the checkpoint after them".to_owned();
+            return Err(Broken { place, what });
+        }
+        self.covered = checkpoint.size;
         self.checkpoints += 1;
         Ok(())
     }

@@ -14,8 +14,17 @@ use crate::cli::exit::Failure;
 
 /// What was verified.
 pub(super) enum Verified {
-    Export(Report),
-    Proof { origin: String, index: u64, size: u64, leaf: Leaf },
+    /// `torn`: octets at the end of a second sink that are no line yet.
+    Export {
+        report: Report,
+        torn: usize,
+    },
+    Proof {
+        origin: String,
+        index: u64,
+        size: u64,
+        leaf: Leaf,
+    },
 }
 
 /// The first bad leaf, if it is one, and what is wrong.
@@ -37,19 +46,33 @@ pub(super) fn verify(
         let key = key.ok_or_else(|| Failure::usage(NEEDS_KEY))?;
         return Ok(proof(&text, &key).map_err(|why| (None, why)));
     }
-    let mut verifier = Verifier::new(Expected { key, head });
-    let mut line = Vec::new();
+    let done = export(file, Expected { key, head }).map_err(unreadable)?;
+    Ok(done.map(|(report, torn)| Verified::Export { report, torn }).map_err(|broken| wrong(&broken)))
+}
+
+/// Verifies an export or a second sink, and says how many octets stand at the end of the latter that are no line: a
+/// server writes on meanwhile, or was killed when it did. The outer error says that nothing is known.
+pub(super) fn export(
+    mut file: impl BufRead,
+    expected: Expected,
+) -> Result<Result<(Report, usize), Broken>, std::io::Error> {
+    let mut verifier = Verifier::new(expected);
+    let (mut line, mut torn) = (Vec::new(), 0);
     loop {
         line.clear();
         let most = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);
-        if file.by_ref().take(most).read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+        if file.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        if verifier.is_sink() && !line.ends_with(b"\n") {
+            torn = line.len();
             break;
         }
         if let Err(broken) = verifier.line(&line) {
-            return Ok(Err(wrong(&broken)));
+            return Ok(Err(broken));
         }
     }
-    Ok(verifier.end().map(Verified::Export).map_err(|broken| wrong(&broken)))
+    Ok(verifier.end().map(|report| (report, torn)))
 }
 
 fn wrong(broken: &Broken) -> Wrong {
@@ -70,10 +93,10 @@ fn proof(text: &str, key: &VerifierKey) -> Result<Verified, String> {
 impl Verified {
     pub(super) fn as_json(&self) -> Value {
         match self {
-            Self::Export(report) => json!({
-                "v": 1, "verified": true, "origin": report.header.origin, "key": report.header.key,
+            Self::Export { report, torn } => json!({
+                "v": 1, "verified": true, "second_sink": report.is_sink, "origin": report.header.origin, "key": report.header.key,
                 "leaves": report.leaves, "root": hex(&report.root), "accounts": report.accounts,
-                "checkpoints": report.checkpoints, "payloads": report.opened, "erased": report.erased,
+                "checkpoints": report.checkpoints, "signed": report.covered, "torn": torn, "payloads": report.opened, "erased": report.erased,
                 "withheld": report.withheld, "head": report.head,
             }),
             Self::Proof { origin, index, size, leaf } => json!({
@@ -85,29 +108,43 @@ impl Verified {
 
     pub(super) fn in_words(&self) -> String {
         match self {
-            Self::Export(report) => {
-                let kept = report.head.map(|size| {
-                    format!("\n  it begins with the {size} leaves of the checkpoint that was kept")
-                });
-                format!(
-                    "export verified: {} leaves, {} accounts, {} payloads, {} erased, {} withheld, root {}\n  log {}\n  key {}{}",
-                    report.leaves,
-                    report.accounts,
-                    report.opened,
-                    report.erased,
-                    report.withheld,
-                    hex(&report.root),
-                    report.header.origin,
-                    report.header.key,
-                    kept.unwrap_or_default(),
-                )
-            }
+            Self::Export { report, torn } => told(report, *torn),
             Self::Proof { origin, index, size, leaf } => format!(
                 "proof verified: leaf {index} is among the first {size} leaves of log {origin}\n  its payload has commitment {}",
                 hex(&leaf.commitment)
             ),
         }
     }
+}
+
+fn told(report: &Report, torn: usize) -> String {
+    let what = if report.is_sink { "second sink" } else { "export" };
+    let mut words = format!(
+        "{what} verified: {} leaves, {} accounts, {} payloads, {} erased, {} withheld, root {}\n  log {}\n  key {}",
+        report.leaves,
+        report.accounts,
+        report.opened,
+        report.erased,
+        report.withheld,
+        hex(&report.root),
+        report.header.origin,
+        report.header.key,
+    );
+    if report.is_sink {
+        words += &format!(
+            "\n  its last checkpoint covers {} leaves; those after it are not signed",
+            report.covered
+        );
+    }
+    if torn > 0 {
+        words += &format!(
+            "\n  its last {torn} octets are no line yet: a server is writing, or was killed when it did"
+        );
+    }
+    if let Some(size) = report.head {
+        words += &format!("\n  it begins with the {size} leaves of the checkpoint that was kept");
+    }
+    words
 }
 
 const NEEDS_KEY: &str = "a proof is verified with the key of the log: give it as --key (its owner prints it with `countersign ledger prove --json`)";

@@ -1,7 +1,10 @@
 //! `ledger verify`: the whole store, or one file of an export, against a checkpoint that was kept if there is one.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use countersign_core::ledger::export;
 use serde_json::{Value, json};
 
 use super::{file, hex, progress};
@@ -12,7 +15,7 @@ use crate::store::{self, Dispute, LogReport, Report, VerifyError};
 /// Recompute every hash; exit 20 names the first leaf that is wrong
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Verify {
-    /// Verify this file (of `ledger export` or `ledger prove`) instead of the store
+    /// Verify this file (of `ledger export` or `ledger prove`, or a second sink) instead of the store
     #[arg(long)]
     file: Option<PathBuf>,
     /// A file with a checkpoint that was kept: the log must still begin with it
@@ -45,7 +48,13 @@ impl Verify {
         }
     }
 
-    pub(super) async fn run(self, read_from: &Data) -> Result<Code, Failure> {
+    /// The store, and the second sink if the configuration names one.
+    pub(super) async fn run(self, read_from: &Data, sink: Option<&Path>) -> Result<Code, Failure> {
+        // The sink first: the store has whatever it has, and goes on meanwhile.
+        let second = match sink {
+            None => None,
+            Some(sink) => Some(second_sink(self.json, read_from, sink).await?),
+        };
         let bar = progress("verifying");
         let report = store::verify(&read_from.store, Some(&read_from.keys), |done, total| {
             bar.set_length(total);
@@ -73,8 +82,34 @@ impl Verify {
                 Err(error) => return Err(Failure::usage(error)),
             },
         };
-        data(&if self.json { as_json(&report, kept).to_string() } else { in_words(&report, kept) });
+        let (kept, second) = (kept, second.as_ref());
+        data(&if self.json {
+            as_json(&report, kept, second).to_string()
+        } else {
+            in_words(&report, kept, second)
+        });
         Ok(Code::Ok)
+    }
+}
+
+/// Verifies the second sink for itself, and holds it against the store.
+async fn second_sink(json: bool, read_from: &Data, sink: &Path) -> Result<export::Report, Failure> {
+    let path = sink.to_owned();
+    let unreadable =
+        |error| Failure::usage(format!("the second sink `{}` cannot be read: {error}", sink.display()));
+    let verified = tokio::task::spawn_blocking(move || {
+        let reader = BufReader::with_capacity(1 << 20, File::open(path)?);
+        file::export(reader, export::Expected::default())
+    });
+    let why = |why: String| format!("the second sink `{}`: {why}", sink.display());
+    let (report, _) = match verified.await.map_err(Failure::internal)?.map_err(unreadable)? {
+        Ok(done) => done,
+        Err(wrong) => return Err(broken(json, None, &why(wrong.to_string()))),
+    };
+    match store::begins_with(&read_from.store, &report.header, (report.leaves, report.root)).await {
+        Ok(()) => Ok(report),
+        Err(error) if error.is_broken() => Err(broken(json, None, &why(error.to_string()))),
+        Err(error) => Err(Failure::internal(error)),
     }
 }
 
@@ -90,17 +125,18 @@ fn broken(json: bool, leaf: Option<u64>, why: &str) -> Failure {
     Failure::new(Code::LedgerBroken, why)
 }
 
-fn as_json(report: &Report, kept: Option<u64>) -> Value {
+fn as_json(report: &Report, kept: Option<u64>, second: Option<&export::Report>) -> Value {
     let log = |log: &LogReport| {
         json!({ "origin": log.origin, "leaves": log.leaves, "root": hex(&log.root), "heads": log.heads,
                 "checkpoints": log.checkpoints })
     };
     let logs: Vec<Value> = report.logs.iter().map(log).collect();
     json!({ "v": 1, "verified": true, "leaves": report.leaves(), "heads": report.heads(), "logs": logs,
-            "payloads": report.payloads_checked, "erased": report.payloads_erased, "head": kept })
+            "payloads": report.payloads_checked, "erased": report.payloads_erased, "head": kept,
+            "second_sink": second.map(|second| json!({ "leaves": second.leaves, "signed": second.covered })) })
 }
 
-fn in_words(report: &Report, kept: Option<u64>) -> String {
+fn in_words(report: &Report, kept: Option<u64>, second: Option<&export::Report>) -> String {
     let (leaves, heads) = (report.leaves(), report.heads());
     let (payloads, erased) = (report.payloads_checked, report.payloads_erased);
     let mut words =
@@ -110,6 +146,12 @@ fn in_words(report: &Report, kept: Option<u64>) -> String {
     }
     if let Some(size) = kept {
         words += &format!("\n  it begins with the {size} leaves of the checkpoint that was kept");
+    }
+    if let Some(second) = second {
+        words += &format!(
+            "\n  the second sink has the first {} leaves of {}",
+            second.leaves, second.header.origin
+        );
     }
     words
 }

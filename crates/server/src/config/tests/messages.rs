@@ -176,7 +176,6 @@ fn what_is_not_built_is_accepted_with_one_warning() {
         loaded.warnings,
         [
             "/etc/x.toml: [console] is known but not built yet: it is accepted and has no effect",
-            "/etc/x.toml: `second_sink` in [ledger] is known but not built yet: it is accepted and has no effect",
             "/etc/x.toml: [receive] is known but its gate is not built yet: it is accepted and has no effect",
             "/etc/x.toml: [tiers] is known but not built yet: it is accepted and has no effect",
         ]

@@ -96,8 +96,13 @@ impl Checkpoints {
         (self.0.clock)()
     }
 
-    /// Signs while the log grows, until told to stop.
-    pub async fn serve(self, mut sizes: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) {
+    /// Signs while the log grows, until told to stop, and says of which size the last checkpoint is.
+    pub async fn serve(
+        self,
+        mut sizes: watch::Receiver<u64>,
+        told: watch::Sender<u64>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut signed = self.0.last.lock().await.map_or(0, |(size, _)| size);
         let mut next = Instant::now();
         loop {
@@ -110,7 +115,10 @@ impl Checkpoints {
             }
             next = Instant::now() + INTERVAL;
             match self.sign().await {
-                Ok(size) => signed = size,
+                Ok(size) => {
+                    signed = size;
+                    told.send_replace(size);
+                }
                 Err(error) => {
                     tracing::error!(%error, "no checkpoint is signed");
                     tokio::time::sleep(INTERVAL).await;

@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::handle::{Clock, RecordError};
 use super::loose::Loose;
 use super::owed::Debts;
+use super::sink::Sink;
 use super::tip::Tip;
 use super::trouble::Trouble;
 use crate::store::Keys;
@@ -31,6 +32,10 @@ pub(super) struct Committer {
     pub(super) debts: Arc<Debts>,
     pub(super) loose: Arc<Loose>,
     pub(super) tip: Tip,
+    /// Where every leaf is written once more before it counts as recorded, if there is such a place.
+    pub(super) sink: Option<Sink>,
+    /// Of which size the last checkpoint is.
+    pub(super) signed: watch::Receiver<u64>,
     /// Whether the last commit failed, for others to see.
     pub(super) trouble: Arc<Trouble>,
     /// Whether the last commit failed: then what is durable is not known until the store has been read.
@@ -55,6 +60,7 @@ impl Committer {
                     }
                 },
                 () = payable(&self.debts, self.unsure || self.stuck) => self.commit(Vec::new()).await,
+                () = changed(&mut self.signed), if self.sink.is_some() => self.show_checkpoint().await,
             }
         }
     }
@@ -122,21 +128,52 @@ impl Committer {
         }
     }
 
+    /// Nobody waits for a checkpoint in the second sink: what fails here is made up for by the next entry.
+    async fn show_checkpoint(&mut self) {
+        if let Err(error) = self.follow().await {
+            tracing::error!(%error, "the second sink does not get the checkpoint");
+        }
+    }
+
+    /// Brings the second sink up to what is durable in the store.
+    async fn follow(&mut self) -> Result<(), StoreError> {
+        let (size, signed) = (self.tip.edge.size(), *self.signed.borrow());
+        match &mut self.sink {
+            Some(sink) => sink.advance(&self.store, size, signed).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What cannot be in both places goes into neither, as far as that is known before.
+    async fn ready_sink(&mut self) -> Result<(), StoreError> {
+        if let Some(sink) = &mut self.sink {
+            sink.is_ready().await?;
+            self.follow().await?;
+        }
+        Ok(())
+    }
+
     async fn append(&mut self, drafts: &[Draft]) -> Result<Vec<Result<(), RecordError>>, StoreError> {
         if self.unsure {
             self.tip = Tip::of(&self.store, self.tip.log).await?;
             self.unsure = false;
         }
+        if !drafts.is_empty() {
+            self.ready_sink().await.inspect_err(|_| self.trouble.is_here())?;
+        }
         let now_us = (self.clock)().as_microsecond();
         let loose = self.loose.take();
         match append(&self.store, &self.tip, drafts, &loose, now_us).await {
             Ok(appended) => {
-                if appended.leaves > 0 {
-                    self.trouble.is_over();
-                }
-                metrics::counter!("countersign_ledger_leaves_total").increment(appended.leaves as u64);
+                let leaves = appended.leaves;
+                metrics::counter!("countersign_ledger_leaves_total").increment(leaves as u64);
                 let results = appended.settle(&mut self.tip);
                 self.grown.send_replace(self.tip.edge.size());
+                if leaves > 0 {
+                    // Committed and not in the second sink: nobody has a record of it, as if the commit were in doubt.
+                    self.follow().await.inspect_err(|_| self.trouble.is_here())?;
+                    self.trouble.is_over();
+                }
                 Ok(results)
             }
             Err(error) => {
@@ -178,6 +215,13 @@ impl Committer {
         }
         self.debts.settle(&paid.into_iter().map(|(number, _)| number).collect());
         self.debts.strip(&open.into_iter().map(|(number, _)| number).collect());
+    }
+}
+
+/// Returns when another checkpoint was signed.
+async fn changed(signed: &mut watch::Receiver<u64>) {
+    if signed.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

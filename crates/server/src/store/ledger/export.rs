@@ -80,7 +80,8 @@ pub async fn export(
     Ok(done)
 }
 
-fn header(log: &Known, keys: &Keys) -> Result<Header, StoreError> {
+/// The header of a file of a log.
+pub(super) fn header(log: &Known, keys: &Keys) -> Result<Header, StoreError> {
     let wrong = |error: &dyn std::fmt::Display| StoreError::Ledger(error.to_string());
     let continues = match &log.continues {
         None => None,

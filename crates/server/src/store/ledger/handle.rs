@@ -15,6 +15,7 @@ use super::log::Log;
 use super::loose::Loose;
 use super::owed::Debts;
 use super::recorded::{Durable, Owed, Recorded};
+use super::sink::Sink;
 use super::tip::Tip;
 use super::trouble::Trouble;
 use crate::seal::SealError;
@@ -33,17 +34,20 @@ pub struct Ledger {
     trouble: Arc<Trouble>,
     committer: mpsc::Sender<Waiting>,
     sizes: watch::Receiver<u64>,
+    signed: watch::Sender<u64>,
 }
 
 impl Ledger {
-    /// Reads where a log ends and starts its committer.
+    /// Reads where a log ends, brings its second sink up to it, and starts its committer.
     pub async fn start(store: Store, keys: Keys, clock: Clock, log: &Log) -> Result<Self, StoreError> {
         let tip = Tip::of(&store, log.number).await?;
+        let sink = Sink::open(&store, &keys, log, tip.edge.size()).await?;
         let (committer, inbox) = mpsc::channel(BATCH);
         let debts = Arc::new(Debts::default());
         let loose = Arc::new(Loose::default());
         let trouble = Arc::new(Trouble::default());
         let (grown, sizes) = watch::channel(tip.edge.size());
+        let (signed, signatures) = watch::channel(tip.edge.size());
         let task = Committer {
             store,
             keys: keys.clone(),
@@ -52,13 +56,15 @@ impl Ledger {
             debts: Arc::clone(&debts),
             loose: Arc::clone(&loose),
             tip,
+            sink,
+            signed: signatures,
             trouble: Arc::clone(&trouble),
             unsure: false,
             stuck: false,
             grown,
         };
         tokio::spawn(task.run());
-        Ok(Self { keys, debts, loose, trouble, committer, sizes })
+        Ok(Self { keys, debts, loose, trouble, committer, sizes, signed })
     }
 
     /// Records a ruling together with the writes that belong to it, and returns when both are on disk.
@@ -104,6 +110,12 @@ impl Ledger {
     #[must_use]
     pub fn sizes(&self) -> watch::Receiver<u64> {
         self.sizes.clone()
+    }
+
+    /// To be told of which size the last checkpoint is: the second sink gets it too.
+    #[must_use]
+    pub fn signed(&self) -> watch::Sender<u64> {
+        self.signed.clone()
     }
 
     /// Writes what is owed and what rides along, before the store is closed. What cannot be written is lost,

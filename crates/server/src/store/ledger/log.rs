@@ -10,6 +10,7 @@ use countersign_core::ledger::{Algorithm, Checkpoint, Frontier, KeyName, Note, S
 
 use super::dispute::Dispute;
 use super::insert::integer;
+use super::sink::{End, has_leaf};
 use crate::store::{Keys, Store, StoreError, Value};
 
 /// The log of a node.
@@ -21,41 +22,51 @@ pub struct Log {
     pub(super) origin: String,
     /// Where the node keeps the last checkpoint, beside the store and not in it.
     pub(super) kept: PathBuf,
+    /// The file that gets every leaf once more.
+    pub(super) sink: Option<PathBuf>,
+}
+
+/// A node, as it finds its log.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    /// The first part of the name of a log that begins.
+    pub hostname: &'a str,
+    /// Its data directory.
+    pub dir: &'a Path,
+    /// `[ledger] second_sink`
+    pub sink: Option<&'a Path>,
 }
 
 impl Log {
-    /// The log that the node of this directory writes. One that the store does not have as the node knows it,
-    /// because the store was restored from a backup or is another one, is not continued, nor is one that a witness
-    /// knows otherwise: a new one begins where the last checkpoint that we know of ended.
+    /// The log that this node writes. One that the store does not have as the node knows it from its directory or
+    /// its second sink, because the store was restored from a backup or is another one, is not continued, nor is one
+    /// that a witness knows otherwise: a new one begins where the last checkpoint that we know of ended.
     ///
     /// # Errors
-    /// When store or directory cannot be read or written.
+    /// When store, directory or second sink cannot be read or written.
     pub async fn of_node(
         store: &Store,
         keys: &Keys,
-        hostname: &str,
-        dir: &Path,
+        node: Node<'_>,
         now: jiff::Timestamp,
     ) -> Result<Self, StoreError> {
-        let kept = dir.join("checkpoint");
-        let note = read(&kept)?;
-        let known = note.as_ref().and_then(|note| Checkpoint::parse(note.text()).ok());
-        let found = match &known {
+        let kept = node.dir.join("checkpoint");
+        let seen = Seen::by(node, &kept, keys)?;
+        let found = match &seen.known {
             Some(checkpoint) => Self::found(store, &checkpoint.origin, &kept).await?,
             None if !store.is_shared() => Self::newest(store, &kept).await?,
             None => None,
         };
-        if let (Some(log), None) = (&found, &known) {
-            return Ok(log.clone());
-        }
-        let unsettled = |error| StoreError::Ledger(format!("a dispute in `{}`: {error}", dir.display()));
-        let dispute = Dispute::in_dir(dir).map_err(unsettled)?;
-        if let (Some(log), Some(checkpoint), None) = (&found, &known, &dispute)
-            && log.has(store, checkpoint).await?
+        let sink = node.sink.map(Path::to_owned);
+        let unsettled = |error| StoreError::Ledger(format!("a dispute in `{}`: {error}", node.dir.display()));
+        let dispute = Dispute::in_dir(node.dir).map_err(unsettled)?;
+        if let Some(log) = found
+            && (seen.known.is_none() || dispute.is_none())
+            && seen.stands_in(store, &log).await?
         {
-            return Ok(log.clone());
+            return Ok(Self { sink, ..log });
         }
-        if let Some(Checkpoint { origin, size, .. }) = &known {
+        if let Some(Checkpoint { origin, size, .. }) = &seen.known {
             let why = "the store does not have it as this node knows it".to_owned();
             let why = dispute.map_or(why, |dispute| dispute.says);
             tracing::warn!(
@@ -65,23 +76,23 @@ impl Log {
                 "the log is not gone on with: a new one begins that continues it"
             );
         }
-        let continues = note.map(|note| note.to_string());
-        let log = Self::begin(store, keys, hostname, kept, continues, now).await?;
-        Dispute::settle(dir).map_err(unsettled)?;
-        Ok(log)
+        let log = Self::begin(store, keys, node.hostname, kept, seen.last, now).await?;
+        Dispute::settle(node.dir).map_err(unsettled)?;
+        Ok(Self { sink, ..log })
     }
 
     async fn found(store: &Store, origin: &str, kept: &Path) -> Result<Option<Self>, StoreError> {
         let row = store.row("SELECT log FROM logs WHERE origin = $1", vec![Value::text(origin)]).await?;
         let number = row.map(|row| row.get("log")).transpose()?;
-        Ok(number.map(|number| Self { number, origin: origin.to_owned(), kept: kept.to_owned() }))
+        Ok(number.map(|number| Self { number, origin: origin.to_owned(), kept: kept.to_owned(), sink: None }))
     }
 
     /// In a store of our own the last log is ours, with a checkpoint or without one.
     async fn newest(store: &Store, kept: &Path) -> Result<Option<Self>, StoreError> {
         let row = store.row("SELECT log, origin FROM logs ORDER BY log DESC LIMIT 1", vec![]).await?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some(Self { number: row.get("log")?, origin: row.get("origin")?, kept: kept.to_owned() }))
+        let (number, origin) = (row.get("log")?, row.get("origin")?);
+        Ok(Some(Self { number, origin, kept: kept.to_owned(), sink: None }))
     }
 
     /// Whether the store has what a checkpoint says.
@@ -107,7 +118,7 @@ impl Log {
         aws_lc_rs::rand::fill(&mut id)
             .map_err(|_| StoreError::Ledger("no randomness is to be had".to_owned()))?;
         let id = Ref::from_random(u64::from_be_bytes(id)).as_str().to_lowercase();
-        let log = Self { number: 0, origin: format!("{hostname}/{id}"), kept };
+        let log = Self { number: 0, origin: format!("{hostname}/{id}"), kept, sink: None };
         let verifier = log.signer(keys)?.verifier().to_string();
         let values = vec![
             Value::text(&log.origin),
@@ -191,6 +202,58 @@ impl Log {
         file.sync_data()?;
         fs::rename(new, &self.kept)
     }
+}
+
+/// What was seen of the log of this node outside the store.
+struct Seen {
+    /// The checkpoint in the data directory.
+    known: Option<Checkpoint>,
+    /// What the second sink says at its end.
+    sink: Option<End>,
+    /// The largest checkpoint of them, as it was signed.
+    last: Option<String>,
+}
+
+impl Seen {
+    fn by(node: Node<'_>, kept: &Path, keys: &Keys) -> Result<Self, StoreError> {
+        let note = read(kept)?;
+        let known = note.as_ref().and_then(|note| Checkpoint::parse(note.text()).ok());
+        let sink = node.sink.map(End::of).transpose()?.flatten();
+        let beyond = sink.as_ref().and_then(|end| signed_by(end, keys)).filter(|(checkpoint, _)| {
+            let known = known.as_ref();
+            known.is_none_or(|known| known.origin == checkpoint.origin && known.size < checkpoint.size)
+        });
+        let last = beyond.map(|(_, note)| note).or_else(|| note.map(|note| note.to_string()));
+        Ok(Self { known, sink, last })
+    }
+
+    /// Whether the store has all of it.
+    async fn stands_in(&self, store: &Store, log: &Log) -> Result<bool, StoreError> {
+        if let Some(known) = &self.known
+            && !log.has(store, known).await?
+        {
+            return Ok(false);
+        }
+        let Some((end, hash)) = self.sink.as_ref().and_then(|end| Some((end, end.last?))) else {
+            return Ok(true);
+        };
+        if end.origin.as_ref() != Some(&log.origin) || has_leaf(store, log.number, end.leaves, &hash).await? {
+            return Ok(true);
+        }
+        tracing::error!(
+            origin = log.origin,
+            leaves = end.leaves,
+            "the second sink has leaves that the store does not have: the store was set back, or the file was changed"
+        );
+        Ok(false)
+    }
+}
+
+/// The last checkpoint of a second sink, if its log signed it with a key of ours.
+fn signed_by(end: &End, keys: &Keys) -> Option<(Checkpoint, String)> {
+    let signer = signer_of(end.origin.as_ref()?, keys).ok()?;
+    let (checkpoint, note) = Checkpoint::open(end.checkpoint.as_ref()?, signer.verifier()).ok()?;
+    Some((checkpoint, note.to_string()))
 }
 
 pub(super) fn signer_of(origin: &str, keys: &Keys) -> Result<Signer, StoreError> {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use countersign_core::ledger::export::Header;
 use countersign_core::ledger::{Checkpoint, Hash, Note, VerifierKey};
 
 use super::nodes::Nodes;
@@ -108,6 +109,30 @@ pub async fn hold_against(store: &Store, note: &str) -> Result<u64, LogError> {
     match root == kept.root {
         true => Ok(kept.size),
         false => Err(LogError::Other { origin: log.origin.clone(), kept: kept.size }),
+    }
+}
+
+/// Holds a file of a log, which was verified, against the store: the store must begin with its leaves.
+///
+/// # Errors
+/// When it is of none of its logs, or when the log has another tree or ends before.
+pub async fn begins_with(store: &Store, header: &Header, (size, root): (u64, Hash)) -> Result<(), LogError> {
+    let logs = Known::all(store).await?;
+    let Some(log) = logs.iter().find(|log| log.origin == header.origin) else {
+        return Err(LogError::Gone { origin: header.origin.clone(), known: names(&logs) });
+    };
+    if log.key.to_string() != header.key {
+        return Err(LogError::NotOurs(format!("it names the key `{}`", header.key)));
+    }
+    let mut snapshot = store.snapshot().await?;
+    let leaves = snapshot.row(SIZE, vec![Value::Int(log.number)]).await?;
+    let leaves = leaves.map_or(Ok(0), |row| row.get::<i64>("size"))?;
+    if i64::try_from(size).is_ok_and(|size| size > leaves) {
+        return Err(LogError::Short { origin: log.origin.clone(), leaves, kept: size });
+    }
+    match size == 0 || Nodes::of(&mut snapshot, log.number, size).root().await? == root {
+        true => Ok(()),
+        false => Err(LogError::Other { origin: log.origin.clone(), kept: size }),
     }
 }
 

@@ -3,8 +3,11 @@
 
 use jiff::Timestamp;
 
+use super::insert::integer;
+use super::logs::Known;
 use super::read::{Entry, ReadError, entries};
-use crate::store::{Keys, Row, Store, Value};
+use super::retention::size_before;
+use crate::store::{Keys, Store, Value};
 
 /// A place in a log from which to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,15 +16,29 @@ pub struct Start {
     index: i64,
 }
 
+impl Start {
+    /// At the first entry of a log.
+    #[must_use]
+    pub fn of(log: &Known) -> Self {
+        Self { log: log.number(), index: 0 }
+    }
+}
+
 /// Where to begin in each log to meet every entry from a time on; the first ones may be earlier. A log whose
 /// entries are all earlier is left out.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn starts(store: &Store, since: Timestamp) -> Result<Vec<Start>, ReadError> {
-    let rows = store.rows(STARTS, vec![Value::int(since.as_microsecond())]).await?;
-    let start = |row: &Row| Ok(Start { log: row.get("log")?, index: row.get("first")? });
-    rows.iter().map(start).collect()
+    let mut starts = Vec::new();
+    for row in store.rows(LOGS, vec![]).await? {
+        let (log, size): (i64, i64) = (row.get("log")?, row.get("size")?);
+        let index = integer(size_before(store, log, since).await?);
+        if index < size {
+            starts.push(Start { log, index });
+        }
+    }
+    Ok(starts)
 }
 
 /// Some entries, oldest first, and where to go on; nowhere at the end.
@@ -40,9 +57,8 @@ pub async fn onward(
     Ok((some, next.map(|index| Start { index, ..start })))
 }
 
-// Heads of a log rise with time, and each counts the leaves of its own commit.
-const STARTS: &str =
-    "SELECT log, MIN(size - leaves) AS first FROM heads WHERE at_us >= $1 GROUP BY log ORDER BY log";
+const LOGS: &str = "SELECT l.log, COALESCE((SELECT h.size FROM heads h WHERE h.log = l.log \
+    ORDER BY h.size DESC LIMIT 1), 0) AS size FROM logs l ORDER BY l.log";
 const ONWARD: &str = "SELECT e.account_id, e.ref, e.log, e.idx, l.leaf, p.salt, p.sealed FROM leaves l \
     JOIN entries e ON e.log = l.log AND e.idx = l.idx \
     LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \

@@ -52,7 +52,7 @@ impl Retention {
             if !self.sees_to(log, before).await? {
                 continue;
             }
-            let end = self.size_before(log, before).await?;
+            let end = size_before(&self.store, log, before).await?;
             let mut from = self.marked().get(&log).copied().unwrap_or(0);
             while from < end {
                 let to = end.min(from + BATCH);
@@ -87,28 +87,28 @@ impl Retention {
         Ok(last.is_some_and(|last| last < later(before, ABANDONED).as_microsecond()))
     }
 
-    /// How many leaves were recorded before a time. Heads are searched by halves: their times only rise.
-    async fn size_before(&self, log: i64, before: Timestamp) -> Result<u64, StoreError> {
-        const AT: &str = "SELECT size, at_us FROM heads WHERE log = $1 AND size >= $2 ORDER BY size LIMIT 1";
-        const LAST: &str = "SELECT size FROM heads WHERE log = $1 ORDER BY size DESC LIMIT 1";
-        let Some(last) = self.store.row(LAST, vec![Value::Int(log)]).await? else { return Ok(0) };
-        let (mut known, mut open) = (0, last.get::<i64>("size")?);
-        while known < open {
-            let middle = known + (open - known + 1) / 2;
-            let Some(row) = self.store.row(AT, vec![Value::Int(log), Value::Int(middle)]).await? else {
-                break;
-            };
-            match row.get::<i64>("at_us")? < before.as_microsecond() {
-                true => known = row.get("size")?,
-                false => open = middle - 1,
-            }
-        }
-        Ok(u64::try_from(known).unwrap_or(0))
-    }
-
     fn marked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, u64>> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many leaves of a log were recorded before a time. Heads are searched by halves: their times only rise.
+pub(super) async fn size_before(store: &Store, log: i64, before: Timestamp) -> Result<u64, StoreError> {
+    const AT: &str = "SELECT size, at_us FROM heads WHERE log = $1 AND size >= $2 ORDER BY size LIMIT 1";
+    const LAST: &str = "SELECT size FROM heads WHERE log = $1 ORDER BY size DESC LIMIT 1";
+    let Some(last) = store.row(LAST, vec![Value::Int(log)]).await? else { return Ok(0) };
+    let (mut known, mut open) = (0, last.get::<i64>("size")?);
+    while known < open {
+        let middle = known + (open - known + 1) / 2;
+        let Some(row) = store.row(AT, vec![Value::Int(log), Value::Int(middle)]).await? else {
+            break;
+        };
+        match row.get::<i64>("at_us")? < before.as_microsecond() {
+            true => known = row.get("size")?,
+            false => open = middle - 1,
+        }
+    }
+    Ok(u64::try_from(known).unwrap_or(0))
 }
 
 const BATCH: u64 = 4096;

@@ -49,7 +49,10 @@ fn a_line_is_written_as_the_reference_says() {
     }
     let header = Header { v: 1, origin: "a".into(), key: "b".into(), from: 0, continues: None };
     let expected = "{\"v\":1,\"origin\":\"a\",\"key\":\"b\",\"from\":0,\"continues\":null}\n";
-    assert_eq!(printed(&Line::Header(header)), expected);
+    assert_eq!(printed(&Line::Header(header.clone())), expected);
+    let expected = expected.replace("\"v\"", "\"sink\"");
+    assert_eq!(printed(&Line::Sink(header.clone())), expected);
+    assert_eq!(Line::parse(expected.as_bytes()), Ok(Line::Sink(header)));
     assert_eq!(printed(&Line::Closing("a\n".into())), "{\"closing\":\"a\\n\"}\n");
 }
 

@@ -23,7 +23,7 @@ async fn what_is_older_is_found_and_nothing_else() {
     }
     let retention = Retention::of(stage.store.clone(), &stage.log().await.unwrap());
     for days in 0..=20 {
-        let size = retention.size_before(0, time(NOW + days * DAY)).await.unwrap();
+        let size = size_before(&stage.store, 0, time(NOW + days * DAY)).await.unwrap();
         assert_eq!(size, u64::try_from(days).unwrap(), "before day {days}");
     }
     assert_eq!(retention.next(time(NOW)).await.unwrap(), None);

@@ -2,7 +2,7 @@
 //! The tests of the ledger and of verify stand on it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use countersign_core::request::{Actor, Ask, Client, Command, Envelope, Mode, Req
 use countersign_wire::limits::Limits;
 use jiff::Timestamp;
 
-use super::super::{Clock, Ledger, Log};
+use super::super::{Clock, Ledger, Log, Node};
 use crate::seal::RootKey;
 use crate::store::Keys;
 use crate::store::fresh::Fresh;
@@ -57,8 +57,14 @@ impl Stage {
     }
 
     pub(in crate::store) async fn log(&self) -> Result<Log, StoreError> {
+        self.log_with(None).await
+    }
+
+    /// The log with a second sink.
+    pub(in crate::store) async fn log_with(&self, sink: Option<&Path>) -> Result<Log, StoreError> {
         let now = Timestamp::from_microsecond(NOW).unwrap();
-        Log::of_node(&self.store, &self.keys, "gate.example", self.fresh.dir.path(), now).await
+        let node = Node { hostname: "gate.example", dir: self.fresh.dir.path(), sink };
+        Log::of_node(&self.store, &self.keys, node, now).await
     }
 
     /// Keeps every committer waiting until it is dropped.

@@ -1,0 +1,124 @@
+//! The second sink from outside: killed under load, gone and back, its volume full.
+
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinSet;
+
+use crate::client::Client;
+use crate::crash::keep_sending;
+use crate::world::{Plan, World, letter, within};
+
+const FROM: &str = "news@acme.example";
+const REFUSED: &str = "news@rival.example";
+
+async fn world() -> World {
+    let more = "[ledger]\nsecond_sink = \"second/ledger\"".to_owned();
+    let world = World::bare(Plan { more, ..Plan::default() }).await;
+    std::fs::create_dir_all(world.path("second")).unwrap();
+    world.cli(&["apply", "accounts.toml", "--trust-proof"]).await.expect_code(0);
+    world
+}
+
+async fn send(client: &mut Client) -> (u16, String) {
+    let reply = client.send(FROM, &letter(FROM)).await;
+    (reply.code, format!("{reply:?}"))
+}
+
+/// What `ledger verify` says of the second sink.
+async fn verified(world: &World) -> (u64, u64) {
+    let said = world.json(&["ledger", "verify", "--json"]).await;
+    (said[0]["leaves"].as_u64().unwrap(), said[0]["second_sink"]["leaves"].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn killed_under_load_it_has_what_was_acknowledged_and_goes_on() {
+    let mut world = world().await;
+    let mut heard = 0;
+    for round in 0..3 {
+        world.start().await;
+        let (told, mut acknowledged) = unbounded_channel();
+        let mut senders = JoinSet::new();
+        (0..6)
+            .for_each(|sender| drop(senders.spawn(keep_sending(world.door("send.0"), sender, told.clone()))));
+        drop(told);
+        for _ in 0..60 {
+            within(30, "the next acknowledgement", acknowledged.recv()).await.unwrap();
+            heard += 1;
+        }
+        world.kill().await;
+        senders.shutdown().await;
+        while acknowledged.try_recv().is_ok() {
+            heard += 1;
+        }
+        // As it lies there after the kill, without a start that mends it.
+        let file = std::fs::read(world.path("second/ledger")).unwrap();
+        let leaves = file.split(|octet| *octet == b'\n').filter(|line| line.starts_with(b"{\"idx\"")).count();
+        assert!(leaves >= heard, "{heard} letters are acknowledged, {leaves} leaves in round {round}");
+        let (stored, second) = verified(&world).await;
+        println!("round {round}: {stored} leaves in the store, {second} in the second sink");
+        assert!(second <= stored);
+    }
+    world.start().await;
+    assert_eq!(world.terminate().await.0, Some(0));
+    let (stored, second) = verified(&world).await;
+    assert_eq!(stored, second);
+    let said = world.cli(&["ledger", "verify", "--file", "second/ledger"]).await.expect_code(0);
+    assert!(said.stdout.contains(&format!("second sink verified: {stored} leaves")), "{said:?}");
+}
+
+#[tokio::test]
+async fn while_it_is_gone_mail_waits_and_refusals_go_ahead() {
+    let mut world = world().await;
+    world.start().await;
+    let mut client = world.client("acme").await;
+    let (code, reply) = send(&mut client).await;
+    assert_eq!(code, 250, "{reply}");
+    let taken = world.sink.taken();
+    std::fs::rename(world.path("second"), world.path("away")).unwrap();
+    for _ in 0..3 {
+        let (code, reply) = send(&mut client).await;
+        assert_eq!(code, 451, "{reply}");
+        assert!(!reply.contains("second"), "where it lies is nobody's business: {reply}");
+    }
+    let reply = client.send(REFUSED, &letter(REFUSED)).await;
+    assert_eq!(reply.code, 550, "{reply:?}");
+    assert_eq!(world.sink.taken(), taken, "nothing passes");
+    assert!(world.log().contains("the second sink `"), "{}", world.log());
+    std::fs::rename(world.path("away"), world.path("second")).unwrap();
+    let (code, reply) = send(&mut client).await;
+    assert_eq!(code, 250, "{reply}");
+    assert_eq!(world.terminate().await.0, Some(0));
+    let (stored, second) = verified(&world).await;
+    assert_eq!(stored, second);
+    // Then somebody changes it.
+    let text = std::fs::read_to_string(world.path("second/ledger")).unwrap();
+    std::fs::write(world.path("second/ledger"), text.replacen("\"idx\":1,", "\"idx\":7,", 1)).unwrap();
+    let said = world.cli(&["ledger", "verify"]).await.expect_code(20);
+    assert!(said.stderr.contains("second sink"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_missing_keeps_the_server_from_starting() {
+    let world = world().await;
+    std::fs::remove_dir_all(world.path("second")).unwrap();
+    let said = world.cli(&["serve"]).await;
+    assert_ne!(said.code, 0);
+    assert!(said.stderr.contains("the second sink") && said.stderr.contains("cannot be made"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_full_volume_is_452_and_has_room_again_without_a_restart() {
+    let mut world = world().await;
+    if world.start_on_small_volume("second", 6).await.is_none() {
+        return;
+    }
+    let filler = world.path_within("second/filler");
+    std::fs::write(&filler, vec![1; 5 << 20]).unwrap();
+    let mut client = world.client("acme").await;
+    let (code, reply) = send(&mut client).await;
+    assert_eq!(code, 452, "{reply}");
+    assert_eq!(world.sink.taken(), 0);
+    std::fs::remove_file(&filler).unwrap();
+    let (code, reply) = send(&mut client).await;
+    assert_eq!(code, 250, "{reply}");
+    assert_eq!(world.sink.taken(), 1);
+}
