@@ -34,7 +34,7 @@ async fn what_was_acknowledged_before_a_kill_is_sent_or_held() {
     }
 
     world.start().await;
-    let rows = world.json(&["held", "ls", "--json"]).await;
+    let rows = world.json(&["held", "ls", "--json", "-n", "100000"]).await;
     let held: Vec<&str> = rows.iter().map(|row| row["ref"].as_str().unwrap()).collect();
     let references: Vec<&String> = letters.iter().filter_map(|(_, held)| held.as_ref()).collect();
     println!(

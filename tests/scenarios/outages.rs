@@ -51,7 +51,7 @@ impl Outage {
         while let Ok(letter) = self.acknowledged.try_recv() {
             self.letters.push(letter);
         }
-        let rows = self.world.json(&["held", "ls", "--json"]).await;
+        let rows = self.world.json(&["held", "ls", "--json", "-n", "100000"]).await;
         let waiting: Vec<&str> = rows.iter().map(|row| row["ref"].as_str().unwrap()).collect();
         for reference in self.letters.iter().filter_map(|(_, held)| held.as_ref()) {
             assert!(waiting.contains(&reference.as_str()), "{reference} was acknowledged and is not held");

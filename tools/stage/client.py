@@ -90,8 +90,10 @@ class Client(Wire):
     def send(self, mail_from, recipients, message):
         """Sends a message; the first reply that is not positive, or the last one, is the answer."""
         reply = self.envelope(mail_from, recipients)
-        if reply.code != 354:
+        # After 421 the server listens no more (RFC 5321 3.8).
+        if reply.code not in (354, 421):
             self.command("RSET")
+        if reply.code != 354:
             return reply
         self.write(stuffed(message))
         return self.reply()

@@ -199,6 +199,15 @@ class Control(http.client.HTTPConnection):
         body = response.read()
         return json.loads(body) if response.status == 200 else None
 
+    def held(self):
+        """All mail that is or was held, page by page."""
+        rows, after = [], ""
+        while after is not None:
+            page = self.ask(f"/v1/held?all=true&limit=1000{after}")
+            rows += page["held"]
+            after = f"&after={page['next']}" if page.get("next") else None
+        return rows
+
     def order(self, path, body=None):
         """POSTs; the status and what was answered."""
         text = json.dumps(body) if body is not None else ""

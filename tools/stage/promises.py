@@ -188,7 +188,7 @@ class Book:
 
     def broken(self, home):
         """Promises that do not hold, asked of the running server; and duplicates that have their flag."""
-        held = {row["ref"]: row["state"] for row in house.Control(home).ask("/v1/held?all=true")["held"]}
+        held = {row["ref"]: row["state"] for row in house.Control(home).held()}
         wrong, flagged = [], 0
         for letter in self.all():
             found, marked = self.judge(letter, held)
@@ -235,7 +235,7 @@ class Book:
             load.finish()
             wrong += load.strange
         wrong += [f"{letter.name}: no final answer in 60 s, {letter.tries} tries" for letter in self.open_letters()]
-        held = control.ask("/v1/held?all=true")["held"]
+        held = control.held()
         for row in [row for row in held if row["state"] == "held"]:
             status, said = control.order(f"/v1/held/{row['ref']}/release")
             if status != 200:
