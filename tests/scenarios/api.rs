@@ -202,6 +202,44 @@ async fn the_ledger_is_read_in_pages_each_account_its_own() {
 }
 
 #[tokio::test]
+async fn a_ruling_is_proved_under_a_checkpoint_that_was_signed() {
+    let world = world().await;
+    let (acme, globex) = (Http::of(&world, "acme-key").await, Http::of(&world, "globex-key").await);
+    let ruling = acme.evaluate("", &letter("a@acme.example")).await.expect(200).json();
+    let reference = ruling["ref"].as_str().unwrap();
+    let target = format!("/v1/ledger/proof/{reference}");
+    let proofs = within(20, "a checkpoint over it", async {
+        loop {
+            let answer = acme.get(&target).await;
+            if answer.status == 200 {
+                return answer.json()["proofs"].as_array().unwrap().clone();
+            }
+            assert_eq!((answer.status, answer.code().as_str()), (503, "not-signed-yet"));
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    let proofs = proofs.await;
+    assert_eq!((proofs.len(), &proofs[0]["kind"]), (1, &json!("ruling")));
+    globex.get(&target).await.expect(404);
+    let heads = acme.get("/v1/ledger/head").await.expect(200).json()["logs"].as_array().unwrap().clone();
+    assert_eq!(
+        (heads.len(), &heads[0]["origin"], &heads[0]["key"]),
+        (1, &proofs[0]["origin"], &proofs[0]["key"])
+    );
+    assert!(heads[0]["size"].as_u64().unwrap() >= proofs[0]["size"].as_u64().unwrap());
+    let note = acme.get("/v1/ledger/checkpoint").await.expect(200);
+    assert!(note.field("content-type").unwrap().starts_with("text/plain"));
+    let origin = heads[0]["origin"].as_str().unwrap();
+    assert!(String::from_utf8(note.body).unwrap().starts_with(&format!("{origin}\n")));
+    acme.get(&format!("/v1/ledger/checkpoint?log={}", encoded(origin))).await.expect(200);
+    acme.get("/v1/ledger/checkpoint?log=nobody").await.expect(404);
+
+    world.write("proof", proofs[0]["proof"].as_str().unwrap());
+    let key = proofs[0]["key"].as_str().unwrap();
+    world.cli(&["ledger", "verify", "--file", "proof", "--key", key]).await.expect_code(0);
+}
+
+#[tokio::test]
 async fn what_is_public_needs_no_key() {
     let world = world().await;
     let nobody = Http::with(&world, None).await;

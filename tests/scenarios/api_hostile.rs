@@ -22,7 +22,7 @@ async fn raw(world: &World, octets: &[u8]) -> String {
 async fn heard(stream: &mut TcpStream) -> String {
     let mut said = Vec::new();
     // A connection that was reset is closed, too.
-    let _end = within(20, "the end of a connection", stream.read_to_end(&mut said)).await;
+    let _end = within(60, "the end of a connection", stream.read_to_end(&mut said)).await;
     String::from_utf8_lossy(&said).into_owned()
 }
 
@@ -67,7 +67,7 @@ async fn a_body_that_is_too_big_hears_413_with_the_limit_and_costs_nothing() {
 
 #[tokio::test]
 async fn octets_in_flight_are_shared_with_smtp() {
-    let more = "[limits]\nmessage_bytes = 4096\nbytes_in_flight = 6000\n".to_owned();
+    let more = "[limits]\nmessage_bytes = 4096\nbytes_in_flight = 6000\nmin_data_rate = 0\n".to_owned();
     let world = World::of(Plan { more, ..plan_without_staff() }).await;
     let acme = Http::of(&world, "acme-key").await;
     let mut slow = TcpStream::connect(world.door("api")).await.unwrap();
@@ -113,7 +113,7 @@ async fn who_is_slow_is_cut_off() {
         body.read_to_string(&mut said).await.unwrap();
         said
     };
-    let ((), said) = within(60, "the end of both", async { tokio::join!(header, late) }).await;
+    let ((), said) = within(120, "the end of both", async { tokio::join!(header, late) }).await;
     assert_eq!(statuses(&said), [408], "{said}");
     Http::of(&world, "acme-key").await.get("/v1/held").await.expect(200);
 }
@@ -235,7 +235,7 @@ async fn connections_are_counted_with_those_of_smtp_and_the_door_closes_gently()
         TcpStream::connect(world.door("api")).await.unwrap(),
         TcpStream::connect(world.door("api")).await.unwrap(),
     ];
-    let said = within(10, "a full house", async {
+    let said = within(60, "a full house", async {
         loop {
             let said = raw(&world, last("GET /healthz").as_bytes()).await;
             if !said.contains(" 200 ") {
@@ -246,7 +246,7 @@ async fn connections_are_counted_with_those_of_smtp_and_the_door_closes_gently()
     assert_eq!(statuses(&said.await), [503]);
     drop(idle);
     let door = world.door("api");
-    within(10, "a free place", async {
+    within(60, "a free place", async {
         while !raw(&world, last("GET /healthz").as_bytes()).await.contains(" 200 ") {}
     })
     .await;

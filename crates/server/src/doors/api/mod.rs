@@ -12,6 +12,7 @@ mod once;
 mod openapi;
 pub(super) mod page;
 pub(super) mod problem;
+mod proofs;
 pub(super) mod query;
 mod routes;
 mod shapes;

@@ -11,7 +11,7 @@ use super::caller::Needs;
 use super::guard::{self, Guard};
 use super::page::{AFTER, LIMIT};
 use super::query::{Parameter, ParameterKind};
-use super::{Current, evaluate, ledger, openapi, problem};
+use super::{Current, evaluate, ledger, openapi, problem, proofs};
 use crate::accounts::KeyScope;
 use crate::doors::control::{self, accounts, held, probe, rulings};
 
@@ -94,6 +94,21 @@ pub(super) fn table() -> Vec<Route> {
         .says("Entries of the ledger, newest first"),
         Route::get("/v1/ledger/entries/{ref}", "showEntries", LedgerRead, Json("Entries"), get(ledger::show))
             .says("The entries of a ref, oldest first"),
+        Route::get("/v1/ledger/head", "showHeads", LedgerRead, Json("Heads"), get(proofs::head))
+            .says("The last checkpoint of each log, and the key that verifies it"),
+        Route {
+            query: proofs::LOG,
+            ..Route::get(
+                "/v1/ledger/checkpoint",
+                "showCheckpoint",
+                LedgerRead,
+                Text("text/plain"),
+                get(proofs::checkpoint),
+            )
+        }
+        .says("The last checkpoint of a log, as it was signed (a note)"),
+        Route::get("/v1/ledger/proof/{ref}", "prove", LedgerRead, Json("Proofs"), get(proofs::proof))
+            .says("That the entries of a ref are in their log"),
         Route::get("/v1/accounts", "listAccounts", AccountsRead, Json("Accounts"), get(accounts::list))
             .says("The accounts that the key sees"),
         Route::get("/v1/accounts/{id}", "showAccount", AccountsRead, Json("Account"), get(accounts::show))

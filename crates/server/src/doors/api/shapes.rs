@@ -214,6 +214,51 @@ struct EntryPage {
     next: Option<String>,
 }
 
+/// What the logs have signed.
+#[derive(ToSchema)]
+struct Heads {
+    logs: Vec<Head>,
+}
+
+#[derive(ToSchema)]
+struct Head {
+    /// The name of the log.
+    origin: String,
+    /// What its checkpoints are verified with: NAME+ID+BASE64.
+    key: String,
+    /// How many leaves it counts.
+    size: u64,
+    /// The root over them, in base64.
+    root: String,
+    /// The signed note.
+    checkpoint: String,
+}
+
+#[derive(ToSchema)]
+struct Proofs {
+    /// One for each entry, oldest first.
+    proofs: Vec<Proof>,
+}
+
+/// That an entry is in a log.
+#[derive(ToSchema)]
+struct Proof {
+    v: u32,
+    r#ref: String,
+    kind: EntryKind,
+    origin: String,
+    key: String,
+    idx: u64,
+    /// In base64.
+    leaf: String,
+    size: u64,
+    /// The hashes beside the way to the root, in base64.
+    path: Vec<String>,
+    checkpoint: String,
+    /// The whole as one text (C2SP tlog-proof).
+    proof: String,
+}
+
 #[derive(ToSchema)]
 struct Account {
     id: String,
@@ -418,6 +463,10 @@ struct Problem {
     Probe,
     Lent,
     Done,
-    Problem
+    Problem,
+    Heads,
+    Head,
+    Proofs,
+    Proof
 )))]
 pub(super) struct Shapes;
