@@ -15,9 +15,22 @@ impl About {
     /// This message to these recipients from this reverse path. The order of recipients does not matter.
     #[must_use]
     pub fn message(envelope: &Envelope, bytes: &[u8]) -> Self {
+        Self::digested(envelope, &Self::digest(bytes))
+    }
+
+    /// SHA-256 of the octets of a message, for [`About::digested`].
+    pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
+        let mut context = Context::new(&SHA256);
+        context.update(bytes);
+        octets(context)
+    }
+
+    /// The message that has this digest, to these recipients from this reverse path: with it at hand the octets
+    /// need not be gone through for each envelope.
+    pub(crate) fn digested(envelope: &Envelope, message: &[u8; 32]) -> Self {
         let mut recipients: Vec<String> = envelope.recipients.iter().map(ToString::to_string).collect();
         recipients.sort_unstable();
-        let mut digest = Digest::new(b"countersign/about/message/1");
+        let mut digest = Digest::new(b"countersign/about/message/2");
         match &envelope.mail_from {
             Some(address) => digest.part(address.to_string().as_bytes()),
             None => digest.part(b"<>"),
@@ -26,7 +39,7 @@ impl About {
         for recipient in &recipients {
             digest.part(recipient.as_bytes());
         }
-        digest.part(bytes);
+        digest.part(message);
         digest.finish()
     }
 
@@ -69,10 +82,14 @@ impl Digest {
     }
 
     fn finish(self) -> About {
-        let mut out = [0; 32];
-        out.iter_mut().zip(self.0.finish().as_ref()).for_each(|(to, from)| *to = *from);
-        About(out)
+        About(octets(self.0))
     }
+}
+
+fn octets(context: Context) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    out
 }
 
 impl fmt::Debug for About {

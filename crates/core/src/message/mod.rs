@@ -1,7 +1,6 @@
 //! A message, read once: who says it is from them, and what could be read in two ways.
 //! Called by the doors, which put it into a Request; probes and policy ask it, nobody reads it again.
 
-mod abouts;
 mod ambiguity;
 mod display;
 mod mailbox;

@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use countersign_wire::header::{self, HeaderError, Section};
 use countersign_wire::limits::Limits;
 use countersign_wire::mime::{self, MimeFault, Structure};
 
-use super::abouts::Abouts;
 use super::singletons::singleton;
 use super::{Ambiguity, Mailbox};
 use crate::about::About;
@@ -27,7 +27,7 @@ pub struct Message {
     reply_to: Result<Vec<Mailbox>, Ambiguity>,
     duplicates: Vec<&'static str>,
     structure: Result<Structure, MimeFault>,
-    abouts: Abouts,
+    digest: OnceLock<[u8; 32]>,
 }
 
 /// Who sent the message for its author (RFC 5322 3.6.2).
@@ -75,7 +75,7 @@ impl Message {
                 header_fault: None,
                 structure,
                 bytes,
-                abouts: Abouts::default(),
+                digest: OnceLock::new(),
             },
             Err(fault) => Self {
                 from: Err(fault.clone().into()),
@@ -90,16 +90,15 @@ impl Message {
                 header_fault: Some(fault),
                 structure,
                 bytes,
-                abouts: Abouts::default(),
+                digest: OnceLock::new(),
             },
         }
     }
 
-    /// The digest of this message and an envelope. It is computed once for each envelope: judgement, permit and
-    /// act ask for the same.
+    /// The digest of this message and an envelope. The octets are gone through once, whoever asks how often.
     #[must_use]
     pub fn about(&self, envelope: &Envelope) -> About {
-        self.abouts.of(envelope, || About::message(envelope, &self.bytes))
+        About::digested(envelope, self.digest.get_or_init(|| About::digest(&self.bytes)))
     }
 
     /// The one author.
@@ -289,6 +288,22 @@ mod tests {
         assert_eq!((message.body(), message.fields().count()), (b"body\r\n".as_slice(), 6));
         assert_eq!([message.header_bytes(), message.body()].concat(), message.bytes().as_ref());
         assert!(message.duplicates().is_empty() && message.header_fault().is_none());
+    }
+
+    #[test]
+    fn what_it_is_about_is_its_octets_and_the_envelope_that_is_asked_about() {
+        let (one, other) = (read("From: a@shop.example\n\n"), read("From: b@shop.example\n\n"));
+        let to = |text: &str| crate::address::EmailAddress::parse(text).unwrap();
+        let envelopes = ["bo@reader.example", "cy@reader.example"]
+            .map(|text| Envelope { mail_from: None, recipients: vec![to(text)] });
+        for _ in 0..2 {
+            for message in [&one, &other] {
+                let abouts = envelopes.each_ref().map(|envelope| message.clone().about(envelope));
+                assert_eq!(abouts, envelopes.each_ref().map(|e| About::message(e, message.bytes())));
+                assert_ne!(abouts[0], abouts[1]);
+            }
+        }
+        assert_ne!(one.about(&envelopes[0]), other.about(&envelopes[0]));
     }
 
     #[test]

@@ -165,3 +165,60 @@ impl Encode<'_, Postgres> for Nothing {
         Ok(IsNull::Yes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_count_on_from_statement_to_statement() {
+        let first = Write::new("INSERT INTO t (a, b) VALUES ($1, $2)", vec![Value::int(1), Value::int(2)]);
+        let none = Write::new("DELETE FROM t", vec![]);
+        let again =
+            Write::new("UPDATE t SET a = $2 WHERE b = $1 OR c = $2", vec![Value::int(3), Value::int(4)]);
+        let (text, values) = joined(&[&first, &none, &again]);
+        assert_eq!(
+            text,
+            "INSERT INTO t (a, b) VALUES ($1, $2);\nDELETE FROM t;\nUPDATE t SET a = $4 WHERE b = $3 OR c = $4;\n"
+        );
+        assert_eq!(values, [1, 2, 3, 4].map(Value::int).iter().collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn writes_in_one_go_do_what_they_do_one_by_one() {
+        let write = |statement, values: &[i64]| {
+            Write::new(statement, values.iter().map(|value| Value::int(*value)).collect())
+        };
+        let put = "INSERT INTO changes (scope, version) VALUES ($1, $2)";
+        let writes = [
+            write(put, &[1, 10]),
+            write(put, &[2, 20]),
+            write("UPDATE changes SET version = version + $1 WHERE version >= $2", &[5, 10]),
+            write("UPDATE changes SET version = $2 WHERE scope = $1", &[9, 99]),
+            write("DELETE FROM changes WHERE version = $1", &[25]),
+        ];
+        let mut left = Vec::new();
+        for at_once in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(&dir.path().join("countersign.db")).await.unwrap();
+            store.change(&[write("DELETE FROM changes", &[])]).await.unwrap();
+            let mut transaction = store.begin().await.unwrap();
+            let mut changed = Vec::new();
+            match at_once {
+                true => changed = transaction.execute_all(&writes.iter().collect::<Vec<_>>()).await.unwrap(),
+                false => {
+                    for write in &writes {
+                        changed.push(transaction.execute(write).await.unwrap());
+                    }
+                }
+            }
+            transaction.commit().await.unwrap();
+            let rows = store.rows("SELECT scope, version FROM changes", vec![]).await.unwrap();
+            let rows: Vec<(String, i64)> =
+                rows.iter().map(|row| (row.get("scope").unwrap(), row.get("version").unwrap())).collect();
+            left.push((changed, rows));
+        }
+        assert_eq!(left[0], left[1]);
+        assert_eq!(left[0], (vec![1, 1, 2, 0, 1], vec![("1".to_owned(), 15)]));
+    }
+}

@@ -29,7 +29,8 @@ pub(super) async fn open(path: &Path) -> Result<(SqlitePool, SqlitePool), StoreE
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", "16000")
-        .pragma("cache_size", "-65536");
+        .pragma("cache_size", "-65536")
+        .statement_cache_capacity(WRITER_STATEMENTS);
     let writer = pool(1).before_acquire(unentangled).connect_with(options).await.map_err(failed)?;
     let migrated = migrations::sqlite().run(&writer).await;
     migrated.map_err(|cause| StoreError::Migrate { store: store(), cause: migrations::why(&cause) })?;
@@ -101,5 +102,7 @@ async fn readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
 }
 
 const READERS: u32 = 4;
+/// Statements that the writer keeps prepared.
+const WRITER_STATEMENTS: usize = 200;
 const STRANGE: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' \
     AND NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations') LIMIT 1";

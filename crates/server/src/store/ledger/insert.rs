@@ -98,8 +98,8 @@ async fn by_values(connection: &mut SqliteConnection, batch: &Batch<'_>) -> Resu
         to.push_bind(log).push_bind(integer(edge.size())).push_bind(integer(batch.rows.len() as u64));
         to.push_bind(edge.root().to_vec()).push_bind(batch.time_us);
     });
-    // Batches are of many sizes: keeping each as a prepared statement would keep none that comes again.
-    all.build().persistent(false).execute(connection).await?;
+    // Batches are of many sizes: small ones come again and are kept prepared, large ones would only push these out.
+    all.build().persistent(batch.rows.len() <= PREPARED).execute(connection).await?;
     Ok(())
 }
 
@@ -135,6 +135,9 @@ async fn by_arrays(session: &mut Session, batch: &Batch<'_>) -> Result<(), Store
     let outage = session.outage.clone();
     outage.answer(query.execute(session.connection()?)).await.map(drop)
 }
+
+/// So many rows, of so many accounts at most, and a tile more or less: some hundred texts.
+const PREPARED: usize = 12;
 
 pub(super) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
