@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use countersign::sandbox::sink::{Act, On};
 use countersign_services::Postgres;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
 use crate::client::{Client, password};
 use crate::crash::{Acknowledged, keep_sending};
-use crate::world::{Arrival, Plan, World, letter, within};
+use crate::world::{Arrival, KEPT, Plan, World, letter, within};
+
+const SENDER: &str = "news@acme.example";
 
 /// A server of its own below a world with its server, and clients that send all the time.
 struct Outage {
@@ -113,4 +116,35 @@ async fn postgres_is_stopped_under_load_and_goes_on() {
     outage.hear(60).await;
     within(30, "a letter that passes", async { while answered(&mut client).await.0 != 250 {} }).await;
     outage.ends().await;
+}
+
+/// The outcome was only logged, and the mail stood there as held, and could not be released, until the next start.
+#[tokio::test]
+async fn a_release_that_ends_without_the_store_is_recorded_when_it_is_back() {
+    let Some(postgres) = Postgres::start(&[]).await else { return };
+    let mut world = World::over(Plan::default(), postgres.database().unwrap()).await;
+    world.cli(&["apply", "accounts.toml", "--trust-proof"]).await.expect_code(0);
+    world.start().await;
+    let held = world.send("acme", SENDER, &letter(&format!("ana@{KEPT}"))).await;
+    let reference = held.reference().unwrap().to_owned();
+    world.sink.once(On::End, Act::Late(1500));
+    let mut command = world.spawn(&["held", "release", &reference]);
+    within(10, "the end mark at the sink", async {
+        while world.sink.faults_left() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    postgres.kill().await.unwrap();
+    within(30, "the end of the release", command.wait()).await.unwrap();
+    postgres.start_again().await.unwrap();
+    within(60, "the outcome", async {
+        let list = ["held", "ls", "--all", "--json"];
+        while world.cli(&list).await.json().first().is_none_or(|row| row["state"] != "released") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert_eq!(world.outcome(&reference).await["result"], "released");
+    assert_eq!(world.sink.taken(), 1);
 }

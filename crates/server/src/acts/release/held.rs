@@ -3,19 +3,21 @@
 
 mod recipients;
 
+use std::time::Duration;
+
 use countersign_core::address::EmailAddress;
 use countersign_core::request::{Envelope, Submission};
 use countersign_wire::smtp::command::{Mail, Rcpt, Recipient};
 use countersign_wire::smtp::path::Path;
 use countersign_wire::smtp::reply::Reply as SmtpReply;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::pass_on;
 use crate::acts::command::{done, ended};
 use crate::acts::{Around, Ending, Reply};
 use crate::custody::{self, Held, Parameters, State};
 use crate::net::{Transaction, Upstream, UpstreamError};
-use crate::store::{Permit, Release, Write};
+use crate::store::{Ledger, Permit, Release, Write};
 
 /// Sends held mail. It is held again unless the upstream took it.
 pub(in crate::acts) async fn perform(
@@ -64,14 +66,38 @@ async fn as_one(
     };
     let value =
         json!({ "ref": held.reference, "by": ruling.reference(), "result": result, "upstream": says });
-    if let Err(error) = around.ledger.outcome(held.reference, &held.account, value, writes).await {
-        tracing::error!(%error, "ledger.ref" = %held.reference, result, "the outcome of a release is not recorded");
+    if let Err(error) =
+        around.ledger.outcome(held.reference, &held.account, value.clone(), writes.clone()).await
+    {
+        tracing::error!(%error, "ledger.ref" = %held.reference, result, "the outcome of a release is not recorded yet");
+        tokio::spawn(record_later(around.ledger.clone(), held.clone(), value, writes));
     }
     let mut reply = done(ruling);
     if result != "released" {
         reply.ending = Ending::Upstream(says);
     }
     reply
+}
+
+/// Records an outcome when the store answers again. Until then the row says that the mail is being released; should
+/// we end before, the next start says that it may have been sent.
+async fn record_later(ledger: Ledger, held: Held, value: Value, writes: Vec<Write>) {
+    let mut pause = SOON;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(LATE);
+        match ledger.outcome(held.reference, &held.account, value.clone(), writes.clone()).await {
+            Ok(()) => {
+                tracing::info!("ledger.ref" = %held.reference, "the outcome of a release is recorded");
+                return;
+            }
+            // The first try was recorded after all, or somebody else has said what became of it.
+            Err(error) if error.is_final() => return,
+            Err(error) => {
+                tracing::debug!(%error, "ledger.ref" = %held.reference, "the outcome of a release is not recorded yet");
+            }
+        }
+    }
 }
 
 /// Why held mail was not sent, and whether the upstream may have it all the same.
@@ -150,3 +176,7 @@ impl From<Unopened> for NotSent {
 fn path(address: &EmailAddress) -> Result<Path, String> {
     Path::parse(&address.to_string()).map_err(|e| e.to_string())
 }
+
+/// Between tries to record an outcome.
+const SOON: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_secs(30);
