@@ -31,6 +31,7 @@ mod sink;
 mod tip;
 mod trouble;
 pub mod verify;
+mod whose;
 mod witnessed;
 
 #[cfg(test)]
