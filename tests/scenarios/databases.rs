@@ -211,7 +211,12 @@ async fn a_clock_that_was_set_back_is_told_before_anything_is_written() {
          with --clock-is-right)",
     );
     assert!(line.starts_with(start) && line.ends_with(end), "{line}");
+    // What is written without a server keeps to the same clock.
+    let applied = world.cli(&["apply", "accounts.toml", "--trust-proof"]).await.expect_code(3);
+    let line = applied.stderr.lines().last().unwrap();
+    assert!(line.starts_with(start) && line.ends_with(end), "{line}");
     assert_eq!(world.number(count).await, before);
+    world.cli(&["apply", "accounts.toml", "--trust-proof", "--clock-is-right"]).await.expect_code(0);
     world.start_with(&["serve", "--clock-is-right"]).await;
     assert_eq!(world.send("acme", "news@acme.example", &letter("news@acme.example")).await.code, 250);
     world.terminate().await;
