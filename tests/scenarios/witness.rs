@@ -165,7 +165,7 @@ impl World {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let _gone = std::fs::remove_dir_all(to);
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -393,6 +393,21 @@ async fn a_witness_that_cannot_be_one_says_why() {
         assert_eq!(said.code, code, "{more:?}: {said:?}");
         assert!(said.stderr.contains(says), "{more:?}: {said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_witness_whose_list_is_empty_starts_and_says_its_key() {
+    let mut witness = Witness::new().await;
+    witness.stop().await;
+    std::fs::write(witness.dir.path().join("logs"), "# nobody yet\n").unwrap();
+    let mut command = witness.command(&["--name", "w.example", "--logs", "logs"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    within(60, "a witness of nobody", stdout.read_line(&mut line)).await.unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((ready["key"].as_str(), ready["logs"].as_array().unwrap().len()), (Some(&*witness.key), 0));
+    child.kill().await.unwrap();
 }
 
 #[tokio::test]
