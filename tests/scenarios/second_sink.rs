@@ -5,6 +5,7 @@ use tokio::task::JoinSet;
 
 use crate::client::Client;
 use crate::crash::keep_sending;
+use crate::service::get;
 use crate::witness::copy;
 use crate::world::{Plan, World, letter, within};
 
@@ -90,6 +91,14 @@ async fn while_it_is_gone_mail_waits_and_refusals_go_ahead() {
     assert_eq!(reply.code, 550, "{reply:?}");
     assert_eq!(world.sink.taken(), taken, "nothing passes");
     assert!(world.log().contains("the second sink `"), "{}", world.log());
+    let (status, ready) = get(world.door("metrics"), "/readyz").await;
+    assert!(status == 503 && ready.contains("second sink"), "{status} {ready}");
+    // However many are refused meanwhile, the log says it once a second.
+    for _ in 0..60 {
+        assert_eq!(client.send(REFUSED, &letter(REFUSED)).await.code, 550);
+    }
+    let owed = world.log().lines().filter(|line| line.contains("is owed to the ledger")).count();
+    assert!((1..60).contains(&owed), "{owed} lines of 61");
     std::fs::rename(world.path("away"), world.path("second")).unwrap();
     let (code, reply) = send(&mut client).await;
     assert_eq!(code, 250, "{reply}");
@@ -241,4 +250,36 @@ async fn a_file_whose_leaves_are_all_signed_has_none_that_are_not() {
     assert!(all != said.stdout.contains(" after it are not signed"), "{said:?}");
     let said = world.cli(&["ledger", "verify", "--key", "a+00000000+AQ=="]).await.expect_code(2);
     assert!(said.stderr.contains("--key belongs to --file"), "{said:?}");
+}
+
+#[tokio::test]
+async fn doctor_sees_that_it_is_ahead_of_the_store_behind_it_or_gone() {
+    let world = set_back().await;
+    let lines = async |code| world.cli(&["doctor", "--json"]).await.expect_code(code).json();
+    let status = |lines: &[serde_json::Value], check: &str| {
+        let line = lines.iter().find(|line| line["check"] == check).unwrap_or_else(|| panic!("{lines:#?}"));
+        line["status"].as_str().unwrap().to_owned()
+    };
+    let said = lines(20).await;
+    assert_eq!(
+        (status(&said, "second sink"), status(&said, "ledger")),
+        ("fail".into(), "fail".into()),
+        "{said:#?}"
+    );
+    world.cli(&["ledger", "verify"]).await.expect_code(20);
+    world.cli(&["apply", "accounts.toml", "--trust-proof"]).await.expect_code(0);
+    // On the volume of the data directory: to look at, not wrong.
+    let said = lines(0).await;
+    assert_eq!(
+        (status(&said, "second sink"), status(&said, "ledger")),
+        ("warn".into(), "ok".into()),
+        "{said:#?}"
+    );
+    std::fs::rename(world.path("second"), world.path("away")).unwrap();
+    let said = lines(3).await;
+    assert_eq!(
+        (status(&said, "second sink"), status(&said, "ledger")),
+        ("fail".into(), "ok".into()),
+        "{said:#?}"
+    );
 }

@@ -331,6 +331,12 @@ async fn of_two_copies_of_a_log_the_witness_cosigns_one_and_the_other_stops_sign
     assert!(metrics.lines().any(|line| line == "countersign_ledger_disputed 1"), "{metrics}");
     let said = twin.cli(&["ledger", "verify"]).await.expect_code(20);
     assert!(said.stderr.contains("knows another history"), "{said:?}");
+    let said = twin.cli(&["doctor"]).await.expect_code(20).stdout;
+    let line = |check: &str| said.lines().find(|line| line[9..].starts_with(check)).unwrap_or_default();
+    assert!(
+        line("ledger").starts_with("fail") && line("witness").contains(&witness.door.to_string()),
+        "{said}"
+    );
     twin.cli(&["ledger", "head", "--witnessed"]).await.expect_code(0);
     // Mail is judged and recorded as before, and not signed under that name.
     twin.refused_once().await;
