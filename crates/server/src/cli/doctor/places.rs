@@ -30,7 +30,7 @@ pub(super) async fn look(config: &Config, open: Option<&Data>) -> Places {
     if let Some(data) = open
         && let Ok(Some(Dispute { origin, says })) = Dispute::in_dir(&data.dir)
     {
-        places.against = places.against.or(Some(format!("log `{origin}`: {says}")));
+        places.against = places.against.or_else(|| Some(format!("log `{origin}`: {says}")));
     }
     match watchers(config) {
         Ok(watchers) => {
