@@ -94,6 +94,19 @@ async fn a_wrong_password_is_not_printed() {
 }
 
 #[tokio::test]
+async fn a_role_that_may_not_make_tables_hears_what_it_needs() {
+    let Some(server) = Postgres::shared().await else { return };
+    let database = server.database().unwrap();
+    server.sql("postgres", "CREATE ROLE narrow LOGIN").unwrap();
+    let url = format!("postgres://narrow@127.0.0.1:{}/{}", server.port(), database.name());
+    let world = World::at(Plan::default(), url, Some(database)).await;
+    let says = "permission denied for schema public: nothing was changed (make the role the owner of the database, or \
+                `GRANT CREATE, USAGE ON SCHEMA public` to it)";
+    let cannot = format!("the tables of the store `{}` cannot be brought up to date: ", named(&world));
+    refuses(&world, &format!("{cannot}{says}")).await;
+}
+
+#[tokio::test]
 async fn a_database_that_is_not_there_is_not_made() {
     let Some(server) = Postgres::shared().await else { return };
     let world = World::at(Plan::default(), server.url("nowhere"), None).await;
@@ -148,6 +161,13 @@ async fn tables_that_are_later_half_made_or_others_are_left_alone() {
             "UPDATE _sqlx_migrations SET checksum = substring(checksum FOR length(checksum) - 1) WHERE version = 2",
             "migration 2 is not the one that this program knows: nothing was changed (another program wrote these \
              tables; name another database)"
+                .to_owned(),
+        ),
+        (
+            "CREATE TABLE kept AS SELECT * FROM _sqlx_migrations; DELETE FROM _sqlx_migrations WHERE version = 2",
+            "INSERT INTO _sqlx_migrations SELECT * FROM kept WHERE version = 2; DROP TABLE kept",
+            "migration 2: relation \"accounts\" already exists, though `_sqlx_migrations` does not count it: nothing \
+             was changed (a row of that table is gone: restore the store from a backup)"
                 .to_owned(),
         ),
     ] {
@@ -211,7 +231,12 @@ async fn a_clock_that_was_set_back_is_told_before_anything_is_written() {
          with --clock-is-right)",
     );
     assert!(line.starts_with(start) && line.ends_with(end), "{line}");
+    // What is written without a server keeps to the same clock.
+    let applied = world.cli(&["apply", "accounts.toml", "--trust-proof"]).await.expect_code(3);
+    let line = applied.stderr.lines().last().unwrap();
+    assert!(line.starts_with(start) && line.ends_with(end), "{line}");
     assert_eq!(world.number(count).await, before);
+    world.cli(&["apply", "accounts.toml", "--trust-proof", "--clock-is-right"]).await.expect_code(0);
     world.start_with(&["serve", "--clock-is-right"]).await;
     assert_eq!(world.send("acme", "news@acme.example", &letter("news@acme.example")).await.code, 250);
     world.terminate().await;

@@ -165,7 +165,7 @@ impl World {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let _gone = std::fs::remove_dir_all(to);
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -331,6 +331,12 @@ async fn of_two_copies_of_a_log_the_witness_cosigns_one_and_the_other_stops_sign
     assert!(metrics.lines().any(|line| line == "countersign_ledger_disputed 1"), "{metrics}");
     let said = twin.cli(&["ledger", "verify"]).await.expect_code(20);
     assert!(said.stderr.contains("knows another history"), "{said:?}");
+    let said = twin.cli(&["doctor"]).await.expect_code(20).stdout;
+    let line = |check: &str| said.lines().find(|line| line[9..].starts_with(check)).unwrap_or_default();
+    assert!(
+        line("ledger").starts_with("fail") && line("witness").contains(&witness.door.to_string()),
+        "{said}"
+    );
     twin.cli(&["ledger", "head", "--witnessed"]).await.expect_code(0);
     // Mail is judged and recorded as before, and not signed under that name.
     twin.refused_once().await;
@@ -393,6 +399,21 @@ async fn a_witness_that_cannot_be_one_says_why() {
         assert_eq!(said.code, code, "{more:?}: {said:?}");
         assert!(said.stderr.contains(says), "{more:?}: {said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_witness_whose_list_is_empty_starts_and_says_its_key() {
+    let mut witness = Witness::new().await;
+    witness.stop().await;
+    std::fs::write(witness.dir.path().join("logs"), "# nobody yet\n").unwrap();
+    let mut command = witness.command(&["--name", "w.example", "--logs", "logs"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    within(60, "a witness of nobody", stdout.read_line(&mut line)).await.unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((ready["key"].as_str(), ready["logs"].as_array().unwrap().len()), (Some(&*witness.key), 0));
+    child.kill().await.unwrap();
 }
 
 #[tokio::test]

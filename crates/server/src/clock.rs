@@ -1,11 +1,15 @@
 //! The door of time and chance: the one place that asks the system's clock and draws random ids.
 //! Boot hands it to whoever needs a time; what decides gets times and ids as arguments.
 
+mod pace;
+
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
 use countersign_core::ids::Ref;
 use jiff::Timestamp;
+
+pub use pace::Pace;
 
 /// Where times come from; tests give a fixed one.
 #[derive(Clone)]

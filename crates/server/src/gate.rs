@@ -16,6 +16,7 @@ use tokio::sync::RwLock;
 
 use crate::accounts::Directory;
 use crate::acts::{self, Around, Means, Notifier, Reply, Sealer};
+use crate::clock::Pace;
 use crate::probes::Case;
 use crate::store::{Bell, Ledger, RecordError, Write};
 use crate::transit::Transit;
@@ -175,7 +176,9 @@ impl Gate {
     ) -> Reply {
         match error {
             _ if acts::may_be_owed(&ruling) => {
-                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
+                if let Some(unsaid) = OWED.turn() {
+                    tracing::error!(%error, unsaid, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
+                }
                 let writes = acts::owed(&means).into_iter().chain(notices).collect();
                 acts::deny(self.ledger.owe(ruling, particulars, writes), request, means)
             }
@@ -185,5 +188,7 @@ impl Gate {
     }
 }
 
+/// Any number may be owed: while the ledger cannot write, every refusal is.
+static OWED: Pace = Pace::new();
 /// An account that changes more often while one message is judged is not judged now.
 const MOST_CHANGES: usize = 8;

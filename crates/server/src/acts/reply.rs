@@ -6,6 +6,7 @@ use countersign_core::policy::{Cause, Ruling};
 use countersign_wire::smtp::reply::{Enhanced, Reply as SmtpReply};
 use serde_json::{Value, json};
 
+use crate::clock::Pace;
 use crate::store::Write;
 use crate::transit::Passage;
 
@@ -57,7 +58,9 @@ impl Reply {
     /// Nothing was done because it could not be recorded: the peer keeps what it has.
     #[must_use]
     pub fn unrecorded(ruling: &Ruling, why: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%why, "ledger.ref" = %ruling.reference(), "nothing is done that is not recorded");
+        if let Some(unsaid) = UNDONE.turn() {
+            tracing::error!(%why, unsaid, "ledger.ref" = %ruling.reference(), "nothing is done that is not recorded");
+        }
         let smtp = SmtpReply::new(451, Some(Enhanced::new(4, 3, 0)), UNRECORDED);
         Self::new(ruling, Ending::Unrecorded(why.to_string()), smtp)
     }
@@ -127,6 +130,7 @@ fn codes(cause: &Cause) -> (u16, Option<Enhanced>) {
     (code, words.next().and_then(Enhanced::parse))
 }
 
+static UNDONE: Pace = Pace::new();
 const UNRECORDED: &str = "this cannot be recorded now, so it is not accepted; try again later";
 const FULL: &str = "no room on the disk to keep this, so it is not accepted; try again later";
 const MOST_REASONS: usize = 5;

@@ -19,3 +19,4 @@ pub use program::{Program, SuccessorError};
 pub use seat::{Seat, SeatError};
 pub use sockets::Sockets;
 pub use supervisor::Supervisor;
+pub use watched::watchers;

@@ -45,7 +45,7 @@ async fn found(
 ///
 /// # Errors
 /// When a file of issuers cannot be read.
-pub(super) fn watchers(config: &Config) -> Result<Vec<Watcher>, TlsError> {
+pub fn watchers(config: &Config) -> Result<Vec<Watcher>, TlsError> {
     config.witnesses.iter().map(watcher).collect()
 }
 

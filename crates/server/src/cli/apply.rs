@@ -9,10 +9,12 @@ use serde_json::json;
 use super::client::{NoAnswer, ask};
 use super::config::load;
 use super::exit::{Code, Failure, data, talk};
+use super::log::start_log;
+use super::time::clock_goes_on;
 use crate::accounts::file::AccountsFile;
 use crate::boot::House;
 use crate::clock::Clock;
-use crate::config::read_secret;
+use crate::config::{Config, read_secret};
 use crate::doors::control;
 
 /// Load accounts from a file
@@ -26,6 +28,9 @@ pub(super) struct Apply {
     /// Delete accounts that the file does not name
     #[arg(long)]
     prune: bool,
+    /// Without a server: go on though the ledger has later entries than the clock says
+    #[arg(long)]
+    clock_is_right: bool,
     /// One JSON line
     #[arg(long)]
     json: bool,
@@ -60,7 +65,7 @@ impl Apply {
         let dir = loaded.config.server.data_dir.clone();
         match ask(&dir, Method::POST, "/v1/apply", Some(&body)).await {
             Ok(_) => {}
-            Err(NoAnswer::NoServer) => Self::apply_alone(loaded.config, request).await?,
+            Err(NoAnswer::NoServer) => self.apply_alone(loaded.config, request).await?,
             Err(problem) => return Err(problem.into()),
         }
         if self.json {
@@ -77,7 +82,11 @@ impl Apply {
     }
 
     /// No server runs: this process is the house for a moment, without doors.
-    async fn apply_alone(config: crate::config::Config, request: control::Apply) -> Result<(), Failure> {
+    async fn apply_alone(&self, config: Config, request: control::Apply) -> Result<(), Failure> {
+        start_log(false, "warn");
+        if !self.clock_is_right {
+            clock_goes_on(&config, Clock::system().now()).await?;
+        }
         let house = House::build(config, Clock::system()).await?;
         let applied = house.control().apply_here(request).await;
         house.close().await;

@@ -14,6 +14,7 @@ mod explain;
 mod held;
 mod init;
 mod ledger;
+mod log;
 mod man;
 mod mode;
 mod policy;
@@ -22,6 +23,7 @@ mod reference;
 mod serve;
 mod spf;
 mod store;
+mod time;
 mod trial;
 
 use std::path::PathBuf;

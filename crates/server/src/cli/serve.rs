@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use countersign_core::request::Gate;
 use futures_util::FutureExt;
-use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::config::load;
 use super::exit::{Code, Failure, data, talk};
+use super::log::start_log;
+use super::time::clock_goes_on;
 use crate::boot::{BootError, DataError, House, Program, Running, Sockets, Supervisor};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{Store, StoreError, newest_entry};
 
 /// Run the server
 #[derive(Debug, clap::Args)]
@@ -50,7 +50,7 @@ enum End {
 
 impl Serve {
     pub(super) async fn run(self, file: Option<&Path>) -> Result<Code, Failure> {
-        start_log(self.log_json);
+        start_log(self.log_json, "info,sqlx=warn");
         let mut sockets = Sockets::handed_over();
         let mut around = Circumstances::of_this_process(file, self.clock_is_right).map_err(|error| {
             Failure::internal(format!("this process cannot be asked about itself: {error}"))
@@ -171,31 +171,6 @@ async fn built(config: &Config, until: Instant) -> Result<House, BootError> {
     }
 }
 
-/// Sees that the clock was not set back since the last start.
-async fn clock_goes_on(config: &Config, now: Timestamp) -> Result<(), Failure> {
-    let store = match Store::read_at(&config.store).await {
-        Ok(store) => store,
-        // Boot makes it, or brings it up to date, or says what is wrong with it.
-        Err(StoreError::Missing { .. } | StoreError::Version { .. }) => return Ok(()),
-        Err(error) => return Err(DataError::from(error).into()),
-    };
-    let newest = newest_entry(&store).await.map_err(DataError::from)?;
-    store.close().await;
-    match newest.filter(|newest| now.checked_add(SKEW).is_ok_and(|latest| latest < *newest)) {
-        None => Ok(()),
-        Some(newest) => Err(Failure::new(
-            Code::Configuration,
-            format!(
-                "the clock says {now:.0}, and the last entry of the ledger is of {newest:.0}: nothing was changed (set \
-                 the clock, or start with --clock-is-right)"
-            ),
-        )),
-    }
-}
-
-/// Clocks of nodes that share a store differ a little.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
-
 /// Reads the configuration again. One that is wrong changes nothing.
 async fn reload(running: &mut Running, file: Option<&Path>) {
     match read_again(running, file).await {
@@ -218,20 +193,6 @@ async fn read_again(running: &mut Running, file: Option<&Path>) -> Result<Vec<&'
     loaded.config.fit_to_serve()?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(running.reload(loaded.config)?)
-}
-
-/// Logs to stderr; `RUST_LOG` says how much.
-pub(super) fn start_log(json: bool) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    // A log that cannot be written is no reason to stop: telling so on the same stream would panic.
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .log_internal_errors(false);
-    // A second start in one process keeps the first log.
-    let _kept = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);

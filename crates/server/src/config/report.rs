@@ -29,6 +29,15 @@ pub fn check_report(loaded: &Loaded) -> String {
     lines.push(mode(config));
     lines.push(dns(config));
     lines.push(keeping(config));
+    lines.extend(
+        config
+            .second_sink
+            .iter()
+            .map(|file| format!("writes every leaf of the ledger a second time, in {}", file.display())),
+    );
+    lines.extend(config.witnesses.iter().map(|witness| {
+        format!("asks the witness {} at {} to cosign checkpoints", witness.key.name(), witness.url)
+    }));
     lines.push(api(config));
     lines.push(format!("shows /healthz, /readyz and /metrics on {}", config.metrics));
     if let Err(error) = config.fit_to_serve() {
@@ -112,7 +121,16 @@ fn upstream(upstream: &Upstream) -> String {
         true => "",
         false => "; its certificate is not checked",
     };
-    format!("relays to {} (pool {}), {leaves}{verify}", upstream.url, upstream.pool)
+    let issuer =
+        upstream.ca_file.as_ref().map(|file| format!("; believes the issuers in {}", file.display()));
+    let login = upstream.auth_file.as_ref().map(|file| format!("; signs in as {} says", file.display()));
+    let client = if upstream.xclient { "; tells it the client with XCLIENT" } else { "" };
+    // The only one there is needs no name.
+    let name =
+        if upstream.name == "default" { String::new() } else { format!("upstream {}: ", upstream.name) };
+    let (issuer, login) = (issuer.unwrap_or_default(), login.unwrap_or_default());
+    let (url, pool) = (&upstream.url, upstream.pool);
+    format!("{name}relays to {url} (pool {pool}), {leaves}{verify}{issuer}{login}{client}")
 }
 
 fn mode(config: &Config) -> String {

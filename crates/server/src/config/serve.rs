@@ -38,7 +38,18 @@ impl Config {
             format!("{place}: `plaintext = \"loopback\"` has no effect with `tls = \"implicit\"`")
         }));
         words.extend(self.send.listeners.iter().flat_map(wide_trust));
+        words.extend(self.near_sink());
         words
+    }
+
+    /// What sets the data directory back takes a file in it along.
+    fn near_sink(&self) -> Option<String> {
+        let file = self.second_sink.as_ref().filter(|file| file.starts_with(&self.server.data_dir))?;
+        Some(format!(
+            "`[ledger] second_sink`: `{}` is in the data directory: whatever happens to the one happens to the other; \
+             name a file on another volume",
+            file.display()
+        ))
     }
 
     fn twice(&self) -> Vec<String> {

@@ -232,6 +232,31 @@ fn the_report_says_what_will_happen() {
     assert!(dead.contains("`egress` is not set: SPF cannot be checked and is unknown"), "{dead}");
 }
 
+#[test]
+fn the_report_names_upstreams_with_what_they_have_the_second_sink_and_witnesses() {
+    let key = "witness.example+e2827345+BAcDxDIQSVzPe8EBUC/xtUjbo0yIFQ1Dxa0d01VUpqoW";
+    let config = format!(
+        "[server]\ndata_dir = \"/data\"\n[ledger]\nsecond_sink = \"/data/second/ledger\"\n\
+         [[ledger.witnesses]]\nurl = \"https://witness.example\"\nkey = \"{key}\"\n\
+         [[send.upstream]]\nname = \"far\"\nurl = \"smtp://mx.example:25\"\nca_file = \"/etc/ca.pem\"\n\
+         auth_file = \"/etc/far.secret\"\n[[send.upstream]]\nname = \"near\"\nurl = \"smtp://127.0.0.1:26\"\n\
+         xclient = true\n"
+    );
+    let loaded = loaded(&config).unwrap();
+    let report = check_report(&loaded);
+    for part in [
+        "\nupstream far: relays to smtp://mx.example:25",
+        "; believes the issuers in /etc/ca.pem; signs in as /etc/far.secret says\n",
+        "\nupstream near: relays to smtp://127.0.0.1:26",
+        "; tells it the client with XCLIENT\n",
+        "\nwrites every leaf of the ledger a second time, in /data/second/ledger\n",
+        "\nasks the witness witness.example at https://witness.example",
+    ] {
+        assert!(report.contains(part), "{part}\n\n{report}");
+    }
+    assert!(loaded.warnings.iter().any(|warning| warning.contains("is in the data directory")), "{loaded:?}");
+}
+
 /// Pieces of which nearly valid files are made: they reach further than noise does.
 fn piece() -> impl Strategy<Value = String> {
     let names = "(server|tls|dns|send|send\\.listener|send\\.upstream|limits|limits\\.auth_failures|tiers|tiers\\.T1|receive|brand|oidc)";

@@ -54,8 +54,11 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
         let body = json!({ "ready": false, "owed": owed, "lost": lost, "why": why });
         (StatusCode::SERVICE_UNAVAILABLE, Json(body))
     };
-    match counted(&health).await {
-        Ok(_) if !health.ledger.is_well() => not("the ledger cannot write: mail is answered with 451 or 452"),
+    let counted = counted(&health).await;
+    if let (Ok(_), Some(why)) = (&counted, health.ledger.trouble()) {
+        return not(&format!("the ledger cannot write, and mail is answered with 451 or 452: {why}"));
+    }
+    match counted {
         Ok([held, jobs, notices]) => {
             let body = json!({
                 "ready": true, "held": held, "owed": owed, "lost": lost, "jobs": jobs, "notices": notices,

@@ -44,7 +44,9 @@ impl Gate {
         match self.ledger.record(ruling.clone(), particulars.clone(), vec![]).await {
             Ok(_) => Reply::of_ruling(&ruling, Ending::Done),
             Err(error) if acts::may_be_owed(&ruling) => {
-                tracing::error!(%error, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
+                if let Some(unsaid) = super::OWED.turn() {
+                    tracing::error!(%error, unsaid, "ledger.ref" = %ruling.reference(), "a ruling is owed to the ledger");
+                }
                 Reply::of_ruling(self.ledger.owe(ruling, particulars, vec![]).ruling(), Ending::Owed)
             }
             Err(error @ RecordError::Full(_)) => Reply::full(&ruling, &error),

@@ -75,9 +75,34 @@ pub(super) fn why(error: &MigrateError) -> String {
             "migration {version} is not the one that this program knows: nothing was changed (another program \
              wrote these tables; name another database)"
         ),
+        MigrateError::Execute(cause) => failed(None, cause),
+        MigrateError::ExecuteMigration(cause, version) => failed(Some(*version), cause),
         other => other.to_string(),
     }
 }
+
+/// Each is a transaction: what it had begun is undone.
+fn failed(version: Option<i64>, cause: &sqlx::Error) -> String {
+    let said =
+        cause.as_database_error().map_or_else(|| cause.to_string(), |error| error.message().to_owned());
+    let code = cause.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+    let step = version.map(|version| format!("migration {version}: ")).unwrap_or_default();
+    match code.as_ref() {
+        INSUFFICIENT_PRIVILEGE => format!(
+            "{step}{said}: nothing was changed (make the role the owner of the database, or `GRANT CREATE, USAGE ON \
+             SCHEMA public` to it)"
+        ),
+        _ if THERE_ALREADY.contains(&code.as_ref()) || said.ends_with("already exists") => format!(
+            "{step}{said}, though `_sqlx_migrations` does not count it: nothing was changed (a row of that table is \
+             gone: restore the store from a backup)"
+        ),
+        _ => format!("{step}{said}: nothing was changed by it"),
+    }
+}
+
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// A table or index, a column, another object (Postgres, class 42).
+const THERE_ALREADY: [&str; 3] = ["42P07", "42701", "42710"];
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,7 @@ pub use ledger::{
     Erasure, Expired, ExportError, Exported, Known, LogError, ProveError, Proved, Retention, begins_with,
     consistency, erase_account, erase_reference, export, hold_against, is_sealed_for, prove, witness,
 };
+pub use ledger::{Sight, question, sight};
 pub use nodes::Left;
 pub use row::{Column, Row};
 pub use shared::Shared;

@@ -64,7 +64,11 @@ async fn ready(metrics: SocketAddr) -> Line {
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim();
     match answer.split(' ').nth(1) {
         Some("200") => Line::ok(CHECK, format!("runs and is ready: {body}")),
-        _ => unreachable(CHECK, &format!("runs and is not ready: {body}")),
+        _ => {
+            let said: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+            let why = said.get("why").and_then(serde_json::Value::as_str).unwrap_or(body);
+            unreachable(CHECK, &format!("runs and is not ready: {why}"))
+        }
     }
 }
 

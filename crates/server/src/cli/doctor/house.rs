@@ -98,10 +98,13 @@ pub(super) async fn root_key(opened: &Result<Data, DataError>) -> Line {
     }
 }
 
-/// A short ledger as a whole; of a long one the last entries.
-pub(super) async fn ledger(open: Option<&Data>, tail: u32) -> Line {
+/// A short ledger as a whole; of a long one the last entries. What second sink or witness say `against` it counts first.
+pub(super) async fn ledger(open: Option<&Data>, tail: u32, against: Option<String>) -> Line {
     const CHECK: &str = "ledger";
     let Some(data) = open else { return Line::skipped(CHECK, "there is no open store") };
+    if let Some(says) = against {
+        return Line::fail(CHECK, Code::LedgerBroken, says, BROKEN);
+    }
     let entries = match store::recent(&data.store, &data.keys, tail.saturating_add(1)).await {
         Ok(entries) => entries,
         Err(error) => return unread(&error),

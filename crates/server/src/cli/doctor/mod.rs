@@ -5,6 +5,7 @@ mod doors;
 mod house;
 mod line;
 mod outside;
+mod places;
 mod probe;
 
 use std::path::{Path, PathBuf};
@@ -65,7 +66,9 @@ impl Doctor {
         told.tell(&house::store(&opened, config));
         told.tell(&house::root_key(&opened).await);
         let open = opened.ok();
-        told.tell(&house::ledger(open.as_ref(), self.tail).await);
+        let places = places::look(config, open.as_ref()).await;
+        told.tell(&house::ledger(open.as_ref(), self.tail, places.against).await);
+        places.lines.iter().for_each(|line| told.tell(line));
         told.tell(&house::clock(open.as_ref(), &clock).await);
         for line in doors::listeners(config).await {
             told.tell(&line);

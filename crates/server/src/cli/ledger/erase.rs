@@ -29,7 +29,14 @@ impl Erase {
         let answer = ask(&config.server.data_dir, Method::POST, "/v1/ledger/erase", Some(&body)).await?;
         let by = answer.pointer("/ruling/ref").and_then(Value::as_str).unwrap_or_default();
         let count = answer.get("payloads").and_then(Value::as_u64).unwrap_or_default();
-        talk(&format!("erased {count} payloads (recorded as {by}); their leaves stay"));
+        let (payloads, leaves) =
+            if count == 1 { ("payload", "its leaf stays") } else { ("payloads", "their leaves stay") };
+        talk(&format!("erased {count} {payloads} (recorded as {by}); {leaves}"));
+        if let Some(reference) = &self.reference {
+            talk(&format!(
+                "a letter that is still held under {reference} stays until it is released or discarded, or its days are over"
+            ));
+        }
         if answer.get("key").and_then(Value::as_str) == Some("kept") {
             talk("the key of the account stays: other nodes may be using it");
         }

@@ -131,10 +131,13 @@ fn told(report: &Report, torn: usize) -> String {
         report.header.key,
     );
     if report.is_sink {
-        words += &format!(
-            "\n  its last checkpoint covers {} leaves; those after it are not signed",
-            report.covered
-        );
+        words += &match report.leaves.saturating_sub(report.covered) {
+            0 => format!("\n  its last checkpoint covers all {} leaves", report.covered),
+            after => format!(
+                "\n  its last checkpoint covers {} leaves; the {after} after it are not signed",
+                report.covered
+            ),
+        };
     }
     if torn > 0 {
         words += &format!(

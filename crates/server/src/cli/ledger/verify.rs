@@ -21,8 +21,8 @@ pub(in crate::cli) struct Verify {
     /// A file with a checkpoint that was kept: the log must still begin with it
     #[arg(long, value_name = "CHECKPOINT")]
     head: Option<PathBuf>,
-    /// The verifier key of the log, `name+id+base64`, as its owner told it
-    #[arg(long, requires = "file")]
+    /// With --file: the verifier key of the log, `name+id+base64`, as its owner told it
+    #[arg(long)]
     key: Option<String>,
     /// One JSON line
     #[arg(long)]
@@ -50,10 +50,13 @@ impl Verify {
 
     /// The store, and the second sink if the configuration names one.
     pub(super) async fn run(self, read_from: &Data, sink: Option<&Path>) -> Result<Code, Failure> {
+        if self.key.is_some() {
+            return Err(Failure::usage(NEEDS_FILE));
+        }
         // The sink first: the store has whatever it has, and goes on meanwhile.
         let second = match sink {
             None => None,
-            Some(sink) => Some(second_sink(self.json, read_from, sink).await?),
+            Some(sink) => Some(second_sink(read_from, sink).await),
         };
         let bar = progress("verifying");
         let report = store::verify(&read_from.store, Some(&read_from.keys), |done, total| {
@@ -82,21 +85,44 @@ impl Verify {
                 Err(error) => return Err(Failure::usage(error)),
             },
         };
-        let (kept, second) = (kept, second.as_ref());
-        data(&if self.json {
-            as_json(&report, kept, second).to_string()
-        } else {
-            in_words(&report, kept, second)
-        });
-        Ok(Code::Ok)
+        self.told(&report, kept, second)
+    }
+
+    /// What is known of the store, and then what is wrong with the second sink.
+    fn told(
+        &self,
+        report: &Report,
+        kept: Option<u64>,
+        second: Option<Result<export::Report, Failure>>,
+    ) -> Result<Code, Failure> {
+        let (second, failure) = match second {
+            None => (None, None),
+            Some(Ok(second)) => (Some(second), None),
+            Some(Err(failure)) => (None, Some(failure)),
+        };
+        match (self.json, &failure) {
+            (true, Some(failure)) if failure.code() == Code::LedgerBroken => {
+                return Err(broken(true, None, &failure.to_string()));
+            }
+            (true, _) => data(&as_json(report, kept, second.as_ref(), failure.as_ref()).to_string()),
+            (false, _) => data(&in_words(report, kept, second.as_ref())),
+        }
+        failure.map_or(Ok(Code::Ok), Err)
     }
 }
 
 /// Verifies the second sink for itself, and holds it against the store.
-async fn second_sink(json: bool, read_from: &Data, sink: &Path) -> Result<export::Report, Failure> {
+async fn second_sink(read_from: &Data, sink: &Path) -> Result<export::Report, Failure> {
     let path = sink.to_owned();
-    let unreadable =
-        |error| Failure::usage(format!("the second sink `{}` cannot be read: {error}", sink.display()));
+    let unreadable = |error| {
+        Failure::new(
+            Code::Unreachable,
+            format!(
+                "the second sink `{}` cannot be read, and the store is not held against it: {error}",
+                sink.display()
+            ),
+        )
+    };
     let verified = tokio::task::spawn_blocking(move || {
         let reader = BufReader::with_capacity(1 << 20, File::open(path)?);
         file::export(reader, export::Expected::default())
@@ -104,11 +130,11 @@ async fn second_sink(json: bool, read_from: &Data, sink: &Path) -> Result<export
     let why = |why: String| format!("the second sink `{}`: {why}", sink.display());
     let (report, _) = match verified.await.map_err(Failure::internal)?.map_err(unreadable)? {
         Ok(done) => done,
-        Err(wrong) => return Err(broken(json, None, &why(wrong.to_string()))),
+        Err(wrong) => return Err(Failure::new(Code::LedgerBroken, why(wrong.to_string()))),
     };
     match store::begins_with(&read_from.store, &report.header, (report.leaves, report.root)).await {
         Ok(()) => Ok(report),
-        Err(error) if error.is_broken() => Err(broken(json, None, &why(error.to_string()))),
+        Err(error) if error.is_broken() => Err(Failure::new(Code::LedgerBroken, why(error.to_string()))),
         Err(error) => Err(Failure::internal(error)),
     }
 }
@@ -125,15 +151,26 @@ fn broken(json: bool, leaf: Option<u64>, why: &str) -> Failure {
     Failure::new(Code::LedgerBroken, why)
 }
 
-fn as_json(report: &Report, kept: Option<u64>, second: Option<&export::Report>) -> Value {
+fn as_json(
+    report: &Report,
+    kept: Option<u64>,
+    second: Option<&export::Report>,
+    failure: Option<&Failure>,
+) -> Value {
     let log = |log: &LogReport| {
         json!({ "origin": log.origin, "leaves": log.leaves, "root": hex(&log.root), "heads": log.heads,
                 "checkpoints": log.checkpoints })
     };
     let logs: Vec<Value> = report.logs.iter().map(log).collect();
+    let second = match failure {
+        Some(failure) => json!({ "why": failure.to_string() }),
+        None => {
+            second.map_or(Value::Null, |second| json!({ "leaves": second.leaves, "signed": second.covered }))
+        }
+    };
     json!({ "v": 1, "verified": true, "leaves": report.leaves(), "heads": report.heads(), "logs": logs,
             "payloads": report.payloads_checked, "erased": report.payloads_erased, "head": kept,
-            "second_sink": second.map(|second| json!({ "leaves": second.leaves, "signed": second.covered })) })
+            "second_sink": second })
 }
 
 fn in_words(report: &Report, kept: Option<u64>, second: Option<&export::Report>) -> String {
@@ -155,3 +192,5 @@ fn in_words(report: &Report, kept: Option<u64>, second: Option<&export::Report>)
     }
     words
 }
+
+const NEEDS_FILE: &str = "--key belongs to --file: the store has the keys of its logs (name a file with --file, or leave --key out)";

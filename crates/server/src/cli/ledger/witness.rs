@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::boot::Seat;
 use crate::cli::exit::{Code, Failure, data};
-use crate::cli::serve::start_log;
+use crate::cli::log::start_log;
 use crate::clock::Clock;
 use crate::doors::witness;
 
@@ -35,7 +35,7 @@ pub(in crate::cli) struct Witness {
     /// The key of a log that it watches, `name+id+base64`, where the name is the origin; may be given again
     #[arg(long, value_name = "KEY")]
     log: Vec<String>,
-    /// A file with one such key a line
+    /// A file with one such key a line; it may be empty
     #[arg(long, value_name = "FILE")]
     logs: Option<PathBuf>,
     /// Log lines as JSON
@@ -45,7 +45,7 @@ pub(in crate::cli) struct Witness {
 
 impl Witness {
     pub(super) async fn run(self) -> Result<Code, Failure> {
-        start_log(self.log_json);
+        start_log(self.log_json, "info");
         let unheard = |error| Failure::internal(format!("this process hears no signals: {error}"));
         let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
@@ -101,7 +101,8 @@ impl Witness {
                 keys.push(key);
             }
         }
-        match logs.is_empty() {
+        // An empty file is a list that is still to be filled: whoever owns a log wants our key first.
+        match logs.is_empty() && self.logs.is_none() {
             true => Err(Failure::usage(NO_LOG)),
             false => Ok(logs),
         }

@@ -14,6 +14,7 @@ use super::owed::Debts;
 use super::sink::Sink;
 use super::tip::Tip;
 use super::trouble::Trouble;
+use crate::clock::Pace;
 use crate::store::Keys;
 use crate::store::{Store, StoreError};
 
@@ -118,7 +119,9 @@ impl Committer {
                 answers.into_iter().zip(live).for_each(|(answer, result)| drop(answer.send(result)));
             }
             Err(error) => {
-                tracing::error!(entries = drafts.len(), %error, "the ledger cannot write");
+                if let Some(unsaid) = REFUSED.turn() {
+                    tracing::error!(entries = drafts.len(), %error, unsaid, "the ledger cannot write");
+                }
                 let cause = match error.is_full() {
                     true => RecordError::Full(error.to_string()),
                     false => RecordError::Unavailable(error.to_string()),
@@ -159,7 +162,7 @@ impl Committer {
             self.unsure = false;
         }
         if !drafts.is_empty() {
-            self.ready_sink().await.inspect_err(|_| self.trouble.is_here())?;
+            self.ready_sink().await.inspect_err(|error| self.trouble.is_here(error))?;
         }
         let now_us = (self.clock)().as_microsecond();
         let loose = self.loose.take();
@@ -171,14 +174,14 @@ impl Committer {
                 self.grown.send_replace(self.tip.edge.size());
                 if leaves > 0 {
                     // Committed and not in the second sink: nobody has a record of it, as if the commit were in doubt.
-                    self.follow().await.inspect_err(|_| self.trouble.is_here())?;
+                    self.follow().await.inspect_err(|error| self.trouble.is_here(error))?;
                     self.trouble.is_over();
                 }
                 Ok(results)
             }
             Err(error) => {
                 self.unsure = true;
-                self.trouble.is_here();
+                self.trouble.is_here(&error);
                 self.loose.give_back(loose);
                 Err(error)
             }
@@ -233,6 +236,7 @@ async fn payable(debts: &Debts, later: bool) {
     }
 }
 
+static REFUSED: Pace = Pace::new();
 /// As many entries as one transaction takes.
 pub(super) const BATCH: usize = 4096;
 const BATCH_OWED: usize = 256;

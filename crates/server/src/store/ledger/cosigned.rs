@@ -73,7 +73,7 @@ impl Checkpoints {
 }
 
 /// A note with those of its signatures that are the log's.
-fn own(note: &Note, is_own: impl Fn(&NoteSignature) -> bool) -> Result<Note, StoreError> {
+pub(super) fn own(note: &Note, is_own: impl Fn(&NoteSignature) -> bool) -> Result<Note, StoreError> {
     let bare = Note::unsigned(note.text().to_owned());
     let mut bare = bare.map_err(|error| StoreError::Ledger(error.to_string()))?;
     note.signatures().iter().filter(|one| is_own(one)).for_each(|one| bare.add(one.clone()));

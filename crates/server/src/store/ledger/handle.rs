@@ -135,7 +135,13 @@ impl Ledger {
     /// Whether no commit has failed within the last seconds.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        !self.trouble.is_recent()
+        self.trouble().is_none()
+    }
+
+    /// Why a commit has failed within the last seconds.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.recent()
     }
 
     /// How many rulings are owed.

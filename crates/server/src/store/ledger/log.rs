@@ -10,7 +10,8 @@ use countersign_core::ledger::{Algorithm, Checkpoint, Frontier, KeyName, Note, S
 
 use super::dispute::Dispute;
 use super::insert::integer;
-use super::sink::{End, has_leaf};
+use super::sink::{End, has_leaf, rehearse};
+use super::whose::is_of_node;
 use crate::store::{Keys, Store, StoreError, Value};
 
 /// The log of a node.
@@ -57,6 +58,9 @@ impl Log {
             None if !store.is_shared() => Self::newest(store, &kept).await?,
             None => None,
         };
+        let own = found.as_ref().map(|log| &log.origin);
+        let own = seen.known.as_ref().map(|known| &known.origin).or(own).map(String::as_str);
+        is_of_node(store, keys, node, own, seen.sink.as_ref()).await?;
         let sink = node.sink.map(Path::to_owned);
         let unsettled = |error| StoreError::Ledger(format!("a dispute in `{}`: {error}", node.dir.display()));
         let dispute = Dispute::in_dir(node.dir).map_err(unsettled)?;
@@ -66,7 +70,11 @@ impl Log {
         {
             return Ok(Self { sink, ..log });
         }
-        if let Some(Checkpoint { origin, size, .. }) = &seen.known {
+        // What can fail with the file fails before a log has begun.
+        if let Some(path) = node.sink {
+            rehearse(path, seen.sink.as_ref())?;
+        }
+        if let Some((Checkpoint { origin, size, .. }, _)) = &seen.last {
             let why = "the store does not have it as this node knows it".to_owned();
             let why = dispute.map_or(why, |dispute| dispute.says);
             tracing::warn!(
@@ -76,7 +84,8 @@ impl Log {
                 "the log is not gone on with: a new one begins that continues it"
             );
         }
-        let log = Self::begin(store, keys, node.hostname, kept, seen.last, now).await?;
+        let continues = seen.last.map(|(_, note)| note);
+        let log = Self::begin(store, keys, node.hostname, kept, continues, now).await?;
         Dispute::settle(node.dir).map_err(unsettled)?;
         Ok(Self { sink, ..log })
     }
@@ -211,7 +220,7 @@ struct Seen {
     /// What the second sink says at its end.
     sink: Option<End>,
     /// The largest checkpoint of them, as it was signed.
-    last: Option<String>,
+    last: Option<(Checkpoint, String)>,
 }
 
 impl Seen {
@@ -223,7 +232,7 @@ impl Seen {
             let known = known.as_ref();
             known.is_none_or(|known| known.origin == checkpoint.origin && known.size < checkpoint.size)
         });
-        let last = beyond.map(|(_, note)| note).or_else(|| note.map(|note| note.to_string()));
+        let last = beyond.or_else(|| known.clone().zip(note.map(|note| note.to_string())));
         Ok(Self { known, sink, last })
     }
 
@@ -237,7 +246,7 @@ impl Seen {
         let Some((end, hash)) = self.sink.as_ref().and_then(|end| Some((end, end.last?))) else {
             return Ok(true);
         };
-        if end.origin.as_ref() != Some(&log.origin) || has_leaf(store, log.number, end.leaves, &hash).await? {
+        if end.origin() != Some(&log.origin) || has_leaf(store, log.number, end.leaves, &hash).await? {
             return Ok(true);
         }
         tracing::error!(
@@ -251,7 +260,7 @@ impl Seen {
 
 /// The last checkpoint of a second sink, if its log signed it with a key of ours.
 fn signed_by(end: &End, keys: &Keys) -> Option<(Checkpoint, String)> {
-    let signer = signer_of(end.origin.as_ref()?, keys).ok()?;
+    let signer = signer_of(end.origin()?, keys).ok()?;
     let (checkpoint, note) = Checkpoint::open(end.checkpoint.as_ref()?, signer.verifier()).ok()?;
     Some((checkpoint, note.to_string()))
 }

@@ -27,10 +27,12 @@ mod prove;
 pub mod read;
 mod recorded;
 mod retention;
+mod sight;
 mod sink;
 mod tip;
 mod trouble;
 pub mod verify;
+mod whose;
 mod witnessed;
 
 #[cfg(test)]
@@ -47,5 +49,6 @@ pub use permit::{Act, Block, Command, Deny, Hold, Permit, Refuse, Release};
 pub use prove::{ProveError, Proved, consistency, prove};
 pub use recorded::{Durable, Mismatch, Owed, Recorded};
 pub use retention::{Expired, Retention};
+pub use sight::{Sight, question, sight};
 pub use sink::SinkError;
 pub use witnessed::witness;

@@ -8,6 +8,7 @@ use countersign_core::policy::Ruling;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::clock::Pace;
 use crate::store::Write;
 
 /// The debts, oldest first; bounded, because a store that is gone may stay gone.
@@ -41,8 +42,10 @@ impl Debts {
         // Blocks are few and have rows: they always find room. Refusals have none, and any number may come.
         if state.queue.len() >= BOUND && writes.is_empty() {
             state.forgotten += 1;
-            tracing::error!(ref = %ruling.reference(), account = %ruling.account(),
-                decision = ruling.decision().word(), "ruling is lost to the ledger: too many are owed");
+            if let Some(unsaid) = LOST.turn() {
+                tracing::error!(ref = %ruling.reference(), account = %ruling.account(), unsaid,
+                    decision = ruling.decision().word(), "ruling is lost to the ledger: too many are owed");
+            }
             return;
         }
         let number = state.next;
@@ -99,4 +102,5 @@ impl Debts {
     }
 }
 
+static LOST: Pace = Pace::new();
 const BOUND: usize = 16_384;

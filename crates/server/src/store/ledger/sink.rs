@@ -23,7 +23,7 @@ use super::log::Log;
 use super::logs::Known;
 use crate::store::{Keys, Row, Store, StoreError, Value};
 
-pub(super) use self::file::End;
+pub(super) use self::file::{End, rehearse};
 
 #[cfg(test)]
 mod tests;
@@ -203,13 +203,13 @@ struct Grown {
     signed: u64,
 }
 
-/// Opens the file of a log or makes it; that of another log is set aside.
+/// Opens the file of a log or makes it; that of another log, which is of this node too, is set aside.
 fn begin(path: &Path, header: &Header) -> Result<Opened, SinkError> {
     match End::of(path)? {
-        Some(End { origin: Some(other), leaves, .. }) if other != header.origin => {
-            let aside = file::set_aside(path, &other)?;
+        Some(End { header: Some(other), leaves, .. }) if other.origin != header.origin => {
+            let aside = file::set_aside(path, &other.origin)?;
             tracing::warn!(
-                origin = other, leaves, file = %aside.display(),
+                origin = other.origin, leaves, file = %aside.display(),
                 "the second sink is of another log: it is set aside and a new one begins"
             );
             Opened::make(path)?;
@@ -261,6 +261,20 @@ pub enum SinkError {
         file: PathBuf,
         /// What it is.
         why: String,
+    },
+    /// It is of somebody else.
+    #[error(
+        "the second sink `{}` is that of log `{origin}`, {whose}: it is left as it is (name another file in `[ledger] \
+         second_sink`, or move this one away)",
+        .file.display()
+    )]
+    NotOurs {
+        /// The file.
+        file: PathBuf,
+        /// Its log.
+        origin: String,
+        /// Of whom.
+        whose: &'static str,
     },
     /// Another server writes it.
     #[error("the second sink `{}` is in use by another server: each needs a file of its own", .0.display())]

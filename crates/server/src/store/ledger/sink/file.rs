@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use countersign_core::ledger::export::{Header, Line};
 use countersign_core::ledger::{Checkpoint, Hash, Note, leaf_hash};
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{
+    AtFlags, FallocateFlags, FlockOperation, StatxAttributes, StatxFlags, fallocate, flock, statx,
+};
 use rustix::io::Errno;
 
 use super::SinkError;
@@ -16,8 +18,8 @@ use super::SinkError;
 /// What a file says at its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct End {
-    /// Of which log it is; `None` when not even its first line is whole.
-    pub(in super::super) origin: Option<String>,
+    /// Its first line, which names its log; `None` when not even that is whole.
+    pub(in super::super) header: Option<Header>,
     /// How many leaves it has.
     pub(in super::super) leaves: u64,
     /// The hash of the last of them.
@@ -69,26 +71,31 @@ impl End {
         reader.seek(SeekFrom::Start(0)).map_err(failed)?;
         let mut first = Vec::new();
         reader.by_ref().take(LONGEST_HEADER).read_until(b'\n', &mut first).map_err(failed)?;
-        let origin = match Line::parse(&first) {
-            Ok(Line::Sink(header)) if (header.v, header.from) == (1, 0) => header.origin,
+        let header = match Line::parse(&first) {
+            Ok(Line::Sink(header)) if (header.v, header.from) == (1, 0) => header,
             // Made, and then something went wrong before its first line was there.
             _ if !first.ends_with(b"\n") && is_begun(&first) => {
                 return Ok(Self { torn: metadata.len(), ..Self::default() });
             }
             _ => return Err(foreign("its first line is not that of one")),
         };
-        let header = first.len() as u64;
-        let from = metadata.len().saturating_sub(TAIL).max(header);
+        let begin = first.len() as u64;
+        let from = metadata.len().saturating_sub(TAIL).max(begin);
         reader.seek(SeekFrom::Start(from)).map_err(failed)?;
         let mut tail = Vec::new();
         reader.take(TAIL).read_to_end(&mut tail).map_err(failed)?;
-        let mut end = Self { origin: Some(origin), whole: from, ..Self::default() };
-        end.lines(&tail, from > header);
-        if from > header && end.last.is_none() {
+        let mut end = Self { header: Some(header), whole: from, ..Self::default() };
+        end.lines(&tail, from > begin);
+        if from > begin && end.last.is_none() {
             return Err(foreign("its last lines are none of a ledger"));
         }
         end.torn = (from + tail.len() as u64).saturating_sub(end.whole);
         Ok(end)
+    }
+
+    /// Of which log it is.
+    pub(in super::super) fn origin(&self) -> Option<&str> {
+        self.header.as_ref().map(|header| header.origin.as_str())
     }
 
     /// Goes through the last lines, the first of which may be the rest of one, up to one that is none.
@@ -146,7 +153,7 @@ impl Opened {
             _ => {}
         }
         let end = End::read(&file, path)?;
-        if let Some(other) = end.origin.as_ref().filter(|found| **found != header.origin) {
+        if let Some(other) = end.origin().filter(|found| *found != header.origin) {
             let why = format!("it is of log `{other}`, not of `{}`", header.origin);
             return Err(SinkError::Foreign { file: path.to_owned(), why });
         }
@@ -188,11 +195,8 @@ impl Opened {
         if self.room >= self.length.saturating_add(ROOM / 2) {
             return Ok(());
         }
-        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, ROOM) {
-            Ok(()) => self.room = self.length.saturating_add(ROOM),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.room = u64::MAX,
-            Err(error) => return Err(SinkError::file(&self.path, "written", error.into())),
-        }
+        let taken = room(&self.file, self.length);
+        self.room = taken.map_err(|error| SinkError::file(&self.path, "written", error))?;
         Ok(())
     }
 
@@ -205,26 +209,79 @@ impl Opened {
     }
 }
 
+/// Tries everything that can fail when a log begins in this file, so that it fails before one has: making it or
+/// setting aside the one that is there, which nobody else may write, and having room.
+pub(in super::super) fn rehearse(path: &Path, end: Option<&End>) -> Result<(), SinkError> {
+    if end.is_none() {
+        tracing::warn!(file = %path.display(), "there is no second sink yet: it begins");
+        Opened::make(path)?;
+    }
+    let failed = |what| move |error| SinkError::file(path, what, error);
+    let file = OpenOptions::new().read(true).append(true).open(path).map_err(failed("opened"))?;
+    lock(&file, path)?;
+    if end.and_then(End::origin).is_none() {
+        return room(&file, 0).map_err(failed("written")).map(drop);
+    }
+    if is_pinned(&file).map_err(failed("read"))? {
+        let cause =
+            io::Error::new(io::ErrorKind::PermissionDenied, "it is append-only or immutable (chattr -a)");
+        return Err(SinkError::file(path, "set aside", cause));
+    }
+    let new = free_name(path, "new").map_err(failed("set aside"))?;
+    let made = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&new);
+    let tried = made.map_err(failed("set aside")).and_then(|made| room(&made, 0).map_err(failed("made")));
+    let _never_made = fs::remove_file(&new);
+    tried.map(drop)
+}
+
 /// Gives a file of another log a name of its own: it is what is left of that log.
 pub(super) fn set_aside(path: &Path, origin: &str) -> Result<PathBuf, SinkError> {
     let id = origin.rsplit('/').next().unwrap_or(origin);
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(id);
-    let aside = PathBuf::from(name);
     let failed = |error| SinkError::file(path, "set aside", error);
-    // Neither of two is lost.
-    if aside.try_exists().map_err(failed)? {
-        return Err(failed(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            format!("`{}` is there", aside.display()),
-        )));
-    }
+    let aside = free_name(path, id).map_err(failed)?;
     let file = File::open(path).map_err(failed)?;
     lock(&file, path)?;
     fs::rename(path, &aside).map_err(failed)?;
     sync_dir(path)?;
     Ok(aside)
+}
+
+/// `PATH.MORE`, or the first of `PATH.MORE.2`, `PATH.MORE.3`, ... that nothing has: neither of two is lost.
+fn free_name(path: &Path, more: &str) -> io::Result<PathBuf> {
+    for number in 1..=NAMES {
+        let mut name = path.as_os_str().to_owned();
+        name.push(match number {
+            1 => format!(".{more}"),
+            _ => format!(".{more}.{number}"),
+        });
+        match fs::symlink_metadata(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name.into()),
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        format!("{NAMES} names that begin with `.{more}` are taken"),
+    ))
+}
+
+/// Whether it may not be given another name.
+fn is_pinned(file: &File) -> io::Result<bool> {
+    match statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS) {
+        Ok(seen) => Ok(seen.stx_attributes.intersects(StatxAttributes::APPEND | StatxAttributes::IMMUTABLE)),
+        Err(Errno::NOSYS) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes room from an octet on: up to where it is taken. What a volume cannot promise is not asked again.
+fn room(file: &File, from: u64) -> io::Result<u64> {
+    match fallocate(file, FallocateFlags::KEEP_SIZE, from, ROOM) {
+        Ok(()) => Ok(from.saturating_add(ROOM)),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(u64::MAX),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn cut(file: &File, path: &Path, length: u64) -> Result<(), SinkError> {
@@ -248,3 +305,4 @@ const LONGEST_HEADER: u64 = 1 << 16;
 /// More than the lines of the largest batch.
 const TAIL: u64 = 4 << 20;
 const ROOM: u64 = 4 << 20;
+const NAMES: u32 = 10_000;

@@ -4,10 +4,11 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use countersign_core::ledger::export::{Expected, Report, Verifier};
+use countersign_core::ledger::export::{Expected, Header, Line, Report, Verifier};
 use countersign_core::request::Mode::Enforce;
 use serde_json::Value;
 
+use super::super::log::signer_of;
 use super::super::tests::stage::{Stage, ruling};
 use super::super::{Ledger, RecordError};
 use crate::store::{Checkpoints, StoreError};
@@ -214,4 +215,40 @@ async fn the_file_of_something_else_is_left_alone() {
     fs::remove_dir_all(&place.dir).unwrap();
     let error = place.try_ledger().await.unwrap_err().to_string();
     assert!(error.contains("cannot be made"), "{error}");
+}
+
+#[tokio::test]
+async fn the_file_of_another_node_is_refused_and_an_old_one_of_ours_is_set_aside() {
+    let place = Place::new().await;
+    record(&place.ledger().await, 0..1).await;
+    let write = |origin: &str| {
+        let key = signer_of(origin, &place.stage.keys).unwrap().verifier().to_string();
+        let mut line = Vec::new();
+        Line::Sink(Header { v: 1, origin: origin.to_owned(), key, from: 0, continues: None })
+            .print(&mut line);
+        fs::write(&place.file, &line).unwrap();
+        line
+    };
+    let refused = async || loop {
+        match place.try_ledger().await {
+            Err(StoreError::Sink(super::SinkError::Locked(_))) => tokio::task::yield_now().await,
+            Err(error) => return error.to_string(),
+            Ok(_) => panic!("it is taken over"),
+        }
+    };
+    let line = write("other.example/7q2k3m9tbc");
+    let error = refused().await;
+    assert!(error.contains("other.example/7q2k3m9tbc") && error.contains("not this one"), "{error}");
+    place
+        .stage
+        .sql("INSERT INTO logs (log, origin, verifier, began_us) SELECT 9, 'other.example/7q2k3m9tbc', verifier, 0 FROM logs WHERE log = 0")
+        .await;
+    let error = refused().await;
+    assert!(error.contains("another node of this store") && error.contains("move this one away"), "{error}");
+    assert_eq!(fs::read(&place.file).unwrap(), line, "it is left as it is");
+    // A log that the store lost in a restore: our key, our name.
+    let line = write("gate.example/7q2k3m9tbd");
+    drop(place.ledger().await);
+    assert_eq!(fs::read(place.dir.join("ledger.7q2k3m9tbd")).unwrap(), line);
+    assert_eq!(verified(&place.file).leaves, 1);
 }
