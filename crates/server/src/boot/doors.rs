@@ -130,6 +130,19 @@ impl Running {
         Ok(kept)
     }
 
+    /// Binds the addresses of another configuration that are not open yet, for who opens the doors next.
+    ///
+    /// # Errors
+    /// When one cannot be bound; it is named, and everything is as it was.
+    pub fn prepare(&mut self, config: &Config) -> Result<(), BootError> {
+        let send = config.send.listeners.iter().enumerate();
+        let mut wanted: Vec<_> =
+            send.map(|(number, settings)| (format!("send.{number}"), settings.listen)).collect();
+        wanted.push(("api".to_owned(), config.api.listen));
+        wanted.push(("metrics".to_owned(), config.metrics));
+        self.sockets.prepare(&wanted)
+    }
+
     /// Closes the doors: no new connection, sessions end at their next boundary.
     pub async fn close(mut self) {
         // Nobody hears on a copy: whoever comes now is turned away at once.
