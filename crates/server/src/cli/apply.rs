@@ -23,7 +23,7 @@ pub(super) struct Apply {
     /// Accept `proved = true` in the file as proof
     #[arg(long)]
     trust_proof: bool,
-    /// Delete accounts that the file does not name
+    /// Delete accounts, domains, logins and staff that the file does not name
     #[arg(long)]
     prune: bool,
     /// One JSON line
