@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import subprocess
+import time
 
 from stage import process
 
@@ -203,7 +204,10 @@ class Control(http.client.HTTPConnection):
         """All mail that is or was held, page by page."""
         rows, after = [], ""
         while after is not None:
-            page = self.ask(f"/v1/held?all=true&limit=1000{after}")
+            path, until = f"/v1/held?all=true&limit=1000{after}", time.monotonic() + 10
+            # While the store comes back it may be 503.
+            while (page := self.ask(path)) is None and time.monotonic() < until:
+                time.sleep(0.1)
             rows += page["held"]
             after = f"&after={page['next']}" if page.get("next") else None
         return rows

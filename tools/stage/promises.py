@@ -218,7 +218,7 @@ class Book:
             marks = [b"retry-of=" in trace(mail) for mail in max(copies, key=len)]
             if marks.count(False) > 1:
                 how = ", a release of it was cut off" if letter.released_in_doubt else ""
-                wrong.append(f"DUPLICATE without a flag: {most} copies, {marks.count(True)} flagged{how}")
+                wrong.append(f"DUPLICATE without a flag: {most} copies, {marks.count(True)} flagged{how}: {[trace(mail) for mail in max(copies, key=len)]}")
             else:
                 flagged = 1
         for mails in copies:

@@ -148,7 +148,10 @@ impl Gate {
                 Ok(acts::perform(recorded, request, means, around).await)
             }
             Err(error) => {
-                self.transit.undo(&attempt).into_iter().for_each(|row| self.ledger.later(row));
+                match error.is_final() {
+                    true => self.transit.undo(&attempt).into_iter().for_each(|row| self.ledger.later(row)),
+                    false => self.transit.unsure(&attempt),
+                }
                 match error {
                     RecordError::Conflict => Err((ruling, means)),
                     _ => {

@@ -12,13 +12,17 @@ use serde_json::json;
 use super::rows;
 use crate::store::{Keys, Ledger, Left, Store, StoreError, Write};
 
+#[cfg(test)]
+mod tests;
+
 /// Every message whose sender may not know yet what became of it. Cloning shares it.
 #[derive(Clone)]
 pub struct Transit {
     keys: Keys,
     ledger: Ledger,
-    /// The store, when other nodes have messages there too, and the log of this one.
-    others: Option<(Store, i64)>,
+    store: Store,
+    /// The log of this node.
+    own: i64,
     memory: Arc<Mutex<Memory>>,
 }
 
@@ -60,6 +64,8 @@ pub(super) enum State {
     Sending,
     /// It has been accepted for good, by the upstream or into custody.
     Sent,
+    /// Nobody knows whether it was recorded: only the store can tell, when it answers again.
+    Unsure,
 }
 
 /// A message on its way: what a later word about it names.
@@ -116,8 +122,8 @@ impl Transit {
                 }
             }
         }
-        let others = store.is_shared().then(|| (store.clone(), left.log()));
-        Ok(Self { keys, ledger: ledger.clone(), others, memory: Arc::new(Mutex::new(memory)) })
+        let (store, own) = (store.clone(), left.log());
+        Ok(Self { keys, ledger: ledger.clone(), store, own, memory: Arc::new(Mutex::new(memory)) })
     }
 
     /// A message as its client offers it; nothing for one without a Message-ID. `refused` are recipients that
@@ -142,16 +148,30 @@ impl Transit {
         })
     }
 
-    /// Asks what other nodes know of a message that this one does not know. While the store is silent
-    /// nothing is accepted, so that an answer that is missing does no harm.
+    /// Asks the store about a message of which this node does not know what became: other nodes may have it, or a
+    /// commit of ours that nobody answered went through. While the store is silent nothing is accepted, so that an
+    /// answer that is missing does no harm.
     pub async fn look(&self, mut offer: Offer) -> Offer {
-        let Some((store, own)) = &self.others else { return offer };
-        if self.memory().standing.contains_key(&offer.key()) {
-            return offer;
-        }
-        match rows::of_others(store, *own, &offer.account, &offer.print).await {
-            Ok(row) => offer.elsewhere = row.map(|row| row.standing()),
-            Err(error) => tracing::error!(%error, "what other nodes have on its way cannot be read"),
+        let known = self.memory().standing.get(&offer.key()).copied();
+        let found = match known {
+            Some(known) if known.state == State::Unsure => {
+                rows::of_anybody(&self.store, &offer.account, &offer.print).await
+            }
+            None if self.store.is_shared() => {
+                rows::of_others(&self.store, self.own, &offer.account, &offer.print).await
+            }
+            Some(_) | None => return offer,
+        };
+        match (found, known) {
+            (Ok(Some(row)), Some(known)) => {
+                // The attempt itself, or the one before it when it was not recorded.
+                let unsure = Passage { reference: known.reference, ..offer.passage() };
+                self.change(&unsure, |standing| *standing = row.standing());
+                self.memory().order.push_back(Passage { reference: row.reference, ..unsure });
+            }
+            (Ok(None), Some(_)) => {}
+            (Ok(row), None) => offer.elsewhere = row.map(|row| row.standing()),
+            (Err(error), _) => tracing::error!(%error, "what is on its way cannot be read"),
         }
         offer
     }
@@ -200,6 +220,13 @@ impl Transit {
                 Some(rows::upsert(&before, &offer.accepted, State::Sending, offer.at))
             }
             Attempt::Untracked | Attempt::Repeated(_) => None,
+        }
+    }
+
+    /// Whether the attempt was recorded is not known: the next one of the same message asks the store.
+    pub fn unsure(&self, attempt: &Attempt) {
+        if let Some(passage) = attempt.passage() {
+            self.change(&passage, |standing| standing.state = State::Unsure);
         }
     }
 
@@ -356,41 +383,3 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// Clients that never send another command after their message would fill the memory.
 const MOST: usize = 500_000;
 const INTERRUPTED: &str = "the server ended before the answer was recorded: the message may have been sent";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn passage(number: u8) -> Passage {
-        let reference = Ref::from_random(u64::from(number) << 20);
-        Passage { account: AccountId::parse("acme").unwrap(), print: [number; 16], reference }
-    }
-
-    fn standing(passage: &Passage, at: Timestamp) -> Standing {
-        Standing { reference: passage.reference, state: State::Sending, at, accepted: [0; 16] }
-    }
-
-    #[test]
-    fn what_is_older_than_a_day_is_forgotten_and_what_was_heard_is_no_row() {
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        let then = now.checked_sub(SignedDuration::from_hours(25)).unwrap();
-        let mut memory = Memory::default();
-        for (number, at) in [(1, then), (2, then), (3, now)] {
-            memory.insert(passage(number), standing(&passage(number), at));
-        }
-        assert!(memory.forget(&passage(2)) && !memory.forget(&passage(2)));
-        assert_eq!(memory.forget_old(now).collect::<Vec<_>>(), [passage(1)]);
-        assert_eq!(memory.standing.len(), 1);
-    }
-
-    #[test]
-    fn a_late_word_about_an_earlier_attempt_changes_nothing() {
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        let mut memory = Memory::default();
-        memory.insert(passage(1), standing(&passage(1), now));
-        let again = Passage { reference: passage(2).reference, ..passage(1) };
-        memory.insert(again.clone(), standing(&again, now));
-        assert!(!memory.forget(&passage(1)));
-        assert!(memory.forget(&again));
-    }
-}

@@ -45,9 +45,20 @@ pub(super) async fn of_others(
     store.row(one, of).await?.as_ref().map(row).transpose()
 }
 
+/// The message of a key, whoever has it.
+pub(super) async fn of_anybody(
+    store: &Store,
+    account: &AccountId,
+    print: &[u8; 16],
+) -> Result<Option<Row>, StoreError> {
+    let one = "SELECT account_id, print, accepted, ref, state, at_us FROM transit WHERE account_id = $1 AND print = $2";
+    let of = vec![Value::text(account.as_str()), Value::blob(print.to_vec())];
+    store.row(one, of).await?.as_ref().map(row).transpose()
+}
+
 pub(super) fn upsert(passage: &Passage, accepted: &[u8; 16], state: State, at: Timestamp) -> Write {
     let word = match state {
-        State::Sending => "sending",
+        State::Sending | State::Unsure => "sending",
         State::Sent => "sent",
     };
     let mut values = named(passage);

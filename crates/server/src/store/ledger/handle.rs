@@ -183,6 +183,14 @@ pub enum RecordError {
     Unavailable(String),
 }
 
+impl RecordError {
+    /// Whether it is certain that nothing was recorded. A store that did not answer may have it all the same.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Conflict | Self::Duplicate(_) | Self::Write { .. })
+    }
+}
+
 impl From<SealError> for RecordError {
     fn from(error: SealError) -> Self {
         Self::Unavailable(error.to_string())

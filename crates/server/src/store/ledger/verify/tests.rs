@@ -104,7 +104,7 @@ async fn the_first_bad_leaf_is_named() {
         ),
         (
             "INSERT INTO entries SELECT 'x', log, idx, ref, part, kind, at_us FROM entries WHERE idx = 6",
-            "at leaf 7: it is missing",
+            "at leaf 6: it has several entries",
         ),
         ("UPDATE payloads SET salt = zeroblob(32) WHERE idx = 9", "at leaf 9: its payload is not the one"),
         ("UPDATE payloads SET sealed = zeroblob(99) WHERE idx = 9", "at leaf 9: its payload does not open"),

@@ -84,13 +84,14 @@ impl<'k> Walk<'k> {
         snapshot: &mut Transaction,
         mut progress: impl FnMut(u64),
     ) -> Result<(), VerifyError> {
-        let leaves = if self.keys.is_some() { WITH_PAYLOADS } else { WITHOUT_PAYLOADS };
+        let entries = if self.keys.is_some() { WITH_PAYLOADS } else { WITHOUT_PAYLOADS };
         // Payloads of a page are opened while the next one is read.
         let mut opening = Opening::default();
         loop {
             let from = i64::try_from(self.edge.size()).unwrap_or(i64::MAX);
             let between = [self.log, from, from.saturating_add(PAGE)];
-            let leaves = snapshot.rows(leaves, between.map(Value::Int).to_vec()).await?;
+            let leaves = snapshot.rows(LEAVES, between.map(Value::Int).to_vec()).await?;
+            let entries = snapshot.rows(entries, between.map(Value::Int).to_vec()).await?;
             let heads = snapshot.rows(HEADS, between.map(Value::Int).to_vec()).await?;
             let signed = snapshot.rows(CHECKPOINTS, between.map(Value::Int).to_vec()).await?;
             let tiles = snapshot
@@ -102,7 +103,7 @@ impl<'k> Walk<'k> {
                 break;
             }
             let mut sealed = Vec::new();
-            let walked = self.page(&leaves, &heads, &signed, &tiles, &mut sealed).await;
+            let walked = self.page((&leaves, &entries), &heads, &signed, &tiles, &mut sealed).await;
             opening = Opening::of(sealed);
             if let Err(error) = walked {
                 self.opened(opening).await?;
@@ -115,13 +116,14 @@ impl<'k> Walk<'k> {
 
     async fn page(
         &mut self,
-        leaves: &[Row],
+        (leaves, entries): (&[Row], &[Row]),
         heads: &[Row],
         signed: &[Row],
         tiles: &[Row],
         sealed: &mut Vec<Sealed>,
     ) -> Result<(), VerifyError> {
         let (mut heads, mut signed) = (heads.iter().peekable(), signed.iter().peekable());
+        let mut entries = entries.iter().peekable();
         let mut grown = Grown::new();
         for row in leaves {
             let index = self.edge.size();
@@ -129,9 +131,14 @@ impl<'k> Walk<'k> {
             let (leaf, hash) = self.leaf(row, index).map_err(broken)?;
             self.time_us = leaf.time_us;
             self.edge.push(hash, &mut grown);
-            let name = self.entry(row, &leaf, hash, index).map_err(|what| self.broken(index, what))?;
+            let of_leaf = |entry: &&Row| integer(entry, "idx") == Some(index);
+            let entry = entries.next_if(of_leaf).ok_or_else(|| self.broken(index, "it has no entry"))?;
+            if entries.next_if(of_leaf).is_some() {
+                return Err(self.broken(index, "it has several entries").into());
+            }
+            let name = self.entry(entry, &leaf, hash, index).map_err(|what| self.broken(index, what))?;
             if let Some(keys) = self.keys {
-                sealed.extend(self.payload(row, leaf, &name, index, keys).await?);
+                sealed.extend(self.payload(entry, leaf, &name, index, keys).await?);
             }
             let ends_here = |row: &&Row| integer(row, "size") == Some(index + 1);
             if let Some(head) = heads.next_if(ends_here) {
@@ -168,7 +175,7 @@ impl<'k> Walk<'k> {
 
     /// The entry's columns against its leaf, and the leaf against its account's chain.
     fn entry(&mut self, row: &Row, leaf: &Leaf, hash: Hash, index: u64) -> Result<String, &'static str> {
-        let name = column::<String>(row, "account_id").ok_or("it has no entry")?;
+        let name = column::<String>(row, "account_id").ok_or("its entry names no account")?;
         let part = match leaf.kind {
             Kind::Ruling | Kind::Command => 0,
             Kind::Outcome => part_of_outcome(self.log, i64::try_from(index).unwrap_or(i64::MAX)),
@@ -406,15 +413,16 @@ pub(super) async fn count(
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
-/// Both tables are told between what, so that no plan reads all entries for a page of leaves.
-const WITH_PAYLOADS: &str = "SELECT l.idx, l.leaf, l.hash, e.account_id, e.ref, e.part, e.kind, e.at_us, \
-    p.salt, p.sealed FROM leaves l \
-    LEFT JOIN entries e ON e.log = l.log AND e.idx = l.idx AND e.idx >= $2 AND e.idx < $3 \
-    LEFT JOIN payloads p ON p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx \
-    WHERE l.log = $1 AND l.idx >= $2 AND l.idx < $3 ORDER BY l.idx";
-const WITHOUT_PAYLOADS: &str = "SELECT l.idx, l.leaf, l.hash, e.account_id, e.part, e.kind, e.at_us FROM leaves l \
-    LEFT JOIN entries e ON e.log = l.log AND e.idx = l.idx AND e.idx >= $2 AND e.idx < $3 \
-    WHERE l.log = $1 AND l.idx >= $2 AND l.idx < $3 ORDER BY l.idx";
+/// Each table is asked by itself between what, and payloads by their whole key: whatever a planner believes about the
+/// tables, a page reads no more than a page.
+const LEAVES: &str =
+    "SELECT idx, leaf, hash FROM leaves WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx";
+const WITH_PAYLOADS: &str = "SELECT e.idx, e.account_id, e.ref, e.part, e.kind, e.at_us, \
+    (SELECT p.salt FROM payloads p WHERE p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx) AS salt, \
+    (SELECT p.sealed FROM payloads p WHERE p.account_id = e.account_id AND p.log = e.log AND p.idx = e.idx) AS sealed \
+    FROM entries e WHERE e.log = $1 AND e.idx >= $2 AND e.idx < $3 ORDER BY e.idx";
+const WITHOUT_PAYLOADS: &str = "SELECT idx, account_id, part, kind, at_us FROM entries \
+    WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx";
 const LEAVES_OUTSIDE: &str = "SELECT idx FROM leaves WHERE log = $1 AND idx < 0 \
     UNION ALL SELECT idx FROM leaves WHERE log = $1 AND idx >= $2 LIMIT 1";
 const ENTRIES_OUTSIDE: &str = "SELECT idx FROM entries WHERE log = $1 AND idx < 0 \
