@@ -169,7 +169,7 @@ fn named(sockets: &[(String, Socket)]) -> impl Iterator<Item = (&str, &Socket)> 
 
 /// Which of these sockets a TCP door takes: that of its name, whatever its port if any will do, else one at its address.
 fn place_for<'s>(
-    sockets: impl Iterator<Item = (&'s str, &'s Socket)> + Clone,
+    mut sockets: impl Iterator<Item = (&'s str, &'s Socket)> + Clone,
     name: &str,
     address: SocketAddr,
 ) -> Option<usize> {
@@ -181,7 +181,7 @@ fn place_for<'s>(
     };
     let by_name = sockets.clone().position(|(given, s)| given == name && fits(s, address.port()));
     // systemd gives all sockets of one unit the same name.
-    by_name.or_else(|| sockets.clone().position(|(_, socket)| fits(socket, 1)))
+    by_name.or_else(|| sockets.position(|(_, socket)| fits(socket, 1)))
 }
 
 fn taken(fds: &mut ListenFd, place: usize) -> io::Result<Option<Socket>> {
