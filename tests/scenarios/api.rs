@@ -149,6 +149,14 @@ async fn an_accounts_own_key_releases_nothing_and_blocks_but_does_not_unblock() 
     let (acme, ana) = (Http::of(&world, "acme-key").await, Http::of(&world, "ana").await);
     let reply = world.send("acme", "news@acme.example", &letter(&format!("ana@{KEPT}"))).await;
     let held = reply.reference().unwrap();
+    // A body that says what is not done was taken in silence.
+    for end in ["release", "refuse"] {
+        let target = format!("/v1/held/{held}/{end}");
+        let unknown = acme.post(&target, r#"{"reason": "spam"}"#).await.expect(400);
+        assert!(unknown.detail().contains("unknown field `reason`"), "{}", unknown.detail());
+        acme.post(&target, "garbage").await.expect(400);
+    }
+    acme.post(&format!("/v1/held/{held}/release"), "{}").await.expect(403);
     let refused = acme.post(&format!("/v1/held/{held}/release"), "").await.expect(403);
     assert_eq!(refused.code(), "not-permitted");
     let reference = refused.json()["ref"].as_str().unwrap().to_owned();
@@ -263,7 +271,8 @@ async fn inside_tls_it_is_the_same() {
     let stream = TcpStream::connect(world.door("api")).await.unwrap();
     let stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
     let key = format!("Bearer {}", password("acme-key"));
-    let request = Request::get("/v1/held").header("authorization", key).body(Full::default()).unwrap();
+    let request = Request::get("/v1/held").header("host", "api.example").header("authorization", key);
+    let request = request.body(Full::default()).unwrap();
     over(stream, request).await.expect(200);
     let mut plain = TcpStream::connect(world.door("api")).await.unwrap();
     plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::http::{Http, encoded, world};
-use crate::world::{World, repository};
+use crate::world::{World, letter, repository};
 
 /// A message, and from whom it is said to come.
 struct Sent {
@@ -38,6 +38,29 @@ async fn the_same_message_gets_the_same_ruling_over_smtp_and_http() {
     }
     println!("{} rulings that allow and {} that refuse are the same", compared[0], compared[1]);
     assert!(compared.iter().all(|count| *count > 150), "{compared:?}");
+}
+
+/// Evaluation allowed what SMTP refuses: the mail server behind offers no SMTPUTF8.
+#[tokio::test]
+async fn an_envelope_that_is_not_ascii_is_refused_over_both_doors() {
+    let world = world().await;
+    let ana = Http::of(&world, "ana").await;
+    for (mail_from, rcpt) in
+        [("b\u{e4}cker@acme.example", "bo@reader.example"), ("news@acme.example", "b\u{f6}@reader.example")]
+    {
+        let mut client = Client::sign_in(world.door("send.0"), "acme").await;
+        let mut replies = vec![client.ask(&format!("MAIL FROM:<{mail_from}>")).await.code];
+        replies.push(client.ask(&format!("RCPT TO:<{rcpt}>")).await.code);
+        assert!(replies.contains(&553), "{replies:?}");
+        let query = format!(
+            "account=acme&credential=acme&ip=127.0.0.1&mail_from={}&rcpt={}",
+            encoded(mail_from),
+            encoded(rcpt)
+        );
+        let http = ana.evaluate(&query, &letter("news@acme.example")).await.expect(200).json();
+        assert_eq!(http["decision"], "refuse", "{http}");
+        assert_eq!(http["reasons"][0]["code"], "upstream-lacks-smtputf8", "{http}");
+    }
 }
 
 /// The part of a ruling that the door has no share in.

@@ -157,6 +157,12 @@ async fn chunks_that_are_none_and_frames_with_two_readings_end_the_connection() 
     assert_eq!(statuses(&raw(&world, head("GET /v1/held", &long).as_bytes()).await), [431]);
     let huge = head(&format!("GET /v1/held?after={}", "9".repeat(30_000)), "");
     assert!([400, 414].contains(&statuses(&raw(&world, huge.as_bytes()).await)[0]));
+    // RFC 9112 3.2: HTTP/1.1 names the host, once.
+    for hosts in ["", "Host: x\r\nHost: y\r\n"] {
+        let said = raw(&world, format!("GET /healthz HTTP/1.1\r\n{hosts}\r\n{next}").as_bytes()).await;
+        assert_eq!(statuses(&said), [400], "{hosts:?}: {said}");
+    }
+    assert!(raw(&world, b"GET /healthz HTTP/1.0\r\n\r\n").await.contains(" 200 "));
     // RFC 9112 6.1: with both framings the chunks count, and nothing may follow on that connection. Where it does,
     // it is the octets after the last chunk, and no other reading of them.
     let both = evaluate("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n");

@@ -240,7 +240,7 @@ pub(crate) fn plain(login: &str, password: &str) -> String {
 
 /// The password of a login of the world.
 pub(crate) fn password(login: &str) -> String {
-    format!("{login}-secret")
+    format!("{login}-has-this-secret")
 }
 
 const CLOSED: &str = "the server closed the connection in place of a reply";

@@ -98,6 +98,42 @@ async fn a_reader_that_goes_away_is_no_reason_to_panic() {
     }
 }
 
+/// They ended with 0, and what they had found was nowhere.
+#[tokio::test]
+async fn a_command_whose_output_cannot_be_written_says_so_and_fails() {
+    let world = World::usual().await;
+    let held = world.send("acme", "news@acme.example", &letter(&format!("ana@{KEPT}"))).await;
+    let held = held.reference().unwrap().to_owned();
+    // A checkpoint covers it soon.
+    let proved = async { while world.cli(&["ledger", "prove", &held]).await.code != 0 {} };
+    within(30, "a proof", proved).await;
+    for command in [
+        "ledger verify",
+        "ledger tail",
+        "ledger tail --follow",
+        &format!("ledger prove {held}"),
+        &format!("explain {held}"),
+        "held ls",
+        "account ls --json",
+        "config show",
+        "config check",
+        "policy whatif policies --json",
+        "doctor",
+        "man",
+        "completions bash",
+        "--help",
+        "held --help",
+        "--version",
+    ] {
+        let mut child = world.command(&command.split(' ').collect::<Vec<_>>());
+        child.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+        let child = child.spawn().unwrap();
+        let said = Said::of(&within(60, "the end of a command", child.wait_with_output()).await.unwrap());
+        assert_eq!(said.code, 1, "`{command}`: {said:?}");
+        assert!(said.stderr.contains("countersign: the output cannot be written: "), "`{command}`: {said:?}");
+    }
+}
+
 #[tokio::test]
 async fn pages_and_completions_are_written() {
     let world = World::bare(Plan::default()).await;

@@ -146,3 +146,12 @@ async fn doctor(world: &World, more: &[&str], code: i32) -> Vec<Value> {
 fn line<'a>(lines: &'a [Value], check: &str) -> &'a Value {
     lines.iter().find(|line| line["check"] == check).unwrap_or_else(|| panic!("no {check}: {lines:#?}"))
 }
+
+/// Until there were accounts, nobody heard that `egress` was missing.
+#[tokio::test]
+async fn a_missing_egress_is_told_before_there_are_accounts() {
+    let world =
+        World::bare(Plan { upstream: String::new(), accounts: String::new(), ..Plan::default() }).await;
+    let said = world.cli(&["doctor"]).await;
+    assert!(said.stdout.contains("`sink` has no `egress`: SPF cannot be checked"), "{said:?}");
+}

@@ -163,6 +163,25 @@ async fn a_program_that_would_not_start_does_not_take_over() {
     assert_eq!(world.terminate().await.0, Some(0));
 }
 
+/// The new program ended at once, and with it the server.
+#[tokio::test]
+async fn a_new_address_that_somebody_else_has_keeps_the_old_program_in_service() {
+    let mut world = World::usual().await;
+    let mut standing = world.client("acme").await;
+    let others = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = others.local_addr().unwrap();
+    let configuration = std::fs::read_to_string(world.path("countersign.toml")).unwrap();
+    world.write("countersign.toml", &format!("{configuration}[api]\nlisten = \"{address}\"\n"));
+    world.signalled(Signal::USR2, "no other program takes over").await;
+    assert!(world.log().contains(&format!("cannot listen on api `{address}`")), "{}", world.log());
+    assert_eq!(standing.send("news@acme.example", &letter("news@acme.example")).await.code, 250);
+    drop(others);
+    world.succeed().await;
+    assert_eq!(world.door("api"), address);
+    assert_eq!(world.send("acme", "news@acme.example", &letter("news@acme.example")).await.code, 250);
+    assert_eq!(world.terminate().await.0, Some(0));
+}
+
 /// The file is there when it is asked whether it would start, and gone when its turn comes.
 #[tokio::test]
 async fn a_program_that_vanishes_leaves_the_old_one_in_service() {

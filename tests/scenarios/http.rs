@@ -43,7 +43,8 @@ impl Http {
         let door = world.door("api");
         let mut http =
             Self { door, key: key.map(str::to_owned), from: "127.0.0.1", document: Document::default() };
-        let request = Request::get("/openapi.json").body(Full::default()).unwrap();
+        let request =
+            Request::get("/openapi.json").header("host", "api.example").body(Full::default()).unwrap();
         http.document = Document::read(&http.send(request).await.body);
         http
     }

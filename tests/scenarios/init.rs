@@ -57,10 +57,38 @@ async fn a_failure_in_the_middle_takes_everything_away_again() {
     let said = init(&world, 1, &["--unit", "accounts.toml/x.service"]).await.expect_code(3);
     assert!(said.stderr.contains("accounts.toml/x.service"), "{said:?}");
     assert_eq!(files(&world), before);
-    // A wrong name is seen when the configuration is read back.
-    let said = world.cli(&["init", "--dir", ".", "--hostname", "two words"]).await.expect_code(3);
-    assert!(said.stderr.contains("two words"), "{said:?}");
-    assert_eq!(files(&world), before);
+}
+
+/// A user with a line end in it became a line of the unit, and was run by root.
+#[tokio::test]
+async fn what_init_is_told_stands_in_no_file_as_something_else() {
+    let world = empty().await;
+    let before = files(&world);
+    for (option, value) in [
+        ("--user", "x\nExecStart=/bin/sh"),
+        ("--user", ""),
+        ("--user", "-x"),
+        ("--user", "a b"),
+        ("--user", "a-name-of-more-than-thirty-two-octets"),
+        ("--hostname", "two words"),
+        ("--hostname", "a b\""),
+        ("--hostname", ""),
+    ] {
+        let said = world.cli(&["init", "--dir", ".", &format!("{option}={value}")]).await.expect_code(2);
+        assert!(said.stderr.contains(option), "{said:?}");
+        assert!(!said.stderr.contains("countersign.toml"), "{said:?}");
+        assert_eq!(files(&world), before, "{option} {value:?}");
+    }
+    for (option, value) in [
+        ("--data-dir", "x\nExecStart=/bin/sh"),
+        ("--unit", "x\ny.service"),
+        ("--upstream", "smtp://a b:25"),
+        ("--upstream", "smtp://127.0.0.1:25\nx"),
+        ("--egress", "192.0.2.1\nx"),
+    ] {
+        world.cli(&["init", "--dir", ".", &format!("{option}={value}")]).await.expect_code(2);
+        assert_eq!(files(&world), before, "{option} {value:?}");
+    }
 }
 
 #[tokio::test]

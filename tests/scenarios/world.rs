@@ -338,7 +338,7 @@ impl World {
         within(10, "an entry of the ledger", recorded).await
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         // What the tester's shell sets is no part of the world.
         command.env_clear().current_dir(self.dir.path()).kill_on_drop(true);

@@ -7,7 +7,8 @@ mod ledger_file;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use countersign_core::ledger::export::{Expected, Place};
+use countersign_core::ledger::export::{Expected, Header, LeafLine, Line, Payload, Place};
+use countersign_core::ledger::{Signer, leaf_hash};
 use ledger_file::mutations::{Mutant, mutant};
 use ledger_file::{History, INTERVAL, ORIGIN, place, signer, verify};
 
@@ -119,14 +120,14 @@ fn every_change_is_found_by_us_and_by_the_python_verifier_at_the_same_place() {
 #[test]
 fn a_second_sink_verifies_as_far_as_it_is_signed() {
     let (history, key) = (History::new(LEAVES), signer(ORIGIN, 7));
-    let report = verify(&history.sink(&key), with_head(&history)).unwrap();
+    let report = verify(&sink(&history, &key), with_head(&history)).unwrap();
     assert!(report.is_sink);
     assert_eq!((report.leaves, report.covered, report.checkpoints, report.head), (200, 192, 6, Some(KEPT)));
     // A second history whose hashes were all computed anew is narrowed to what a checkpoint covers.
     let mut forged = history.clone();
     forged.0[40].decision = 9;
     let lines = |file: Vec<u8>| file.split_inclusive(|o| *o == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>();
-    let mixed = lines(history.sink(&key)).into_iter().zip(lines(forged.sink(&key)));
+    let mixed = lines(sink(&history, &key)).into_iter().zip(lines(sink(&forged, &key)));
     let mixed = mixed.map(|(ours, theirs)| if ours.starts_with(b"{\"c") { ours } else { theirs });
     let broken = verify(&mixed.collect::<Vec<_>>().concat(), known()).unwrap_err();
     assert_eq!(broken.place, Place::Leaves { from: 32, to: 64 }, "{broken}");
@@ -135,7 +136,7 @@ fn a_second_sink_verifies_as_far_as_it_is_signed() {
 #[test]
 fn a_changed_octet_of_a_second_sink_is_found_by_both_at_the_same_place() {
     let (history, key) = (History::new(LEAVES), signer(ORIGIN, 7));
-    let file = history.sink(&key);
+    let file = sink(&history, &key);
     let mut changed: Vec<Vec<u8>> = (0..200)
         .map(|number| {
             let mut file = file.clone();
@@ -210,3 +211,22 @@ fn python() -> Option<PathBuf> {
     }
     found
 }
+
+/// The second sink that `signer` writes of a log: the checkpoints come some leaves late, and none covers the last.
+fn sink(history: &History, signer: &Signer) -> Vec<u8> {
+    let key = signer.verifier().to_string();
+    let origin = signer.verifier().name().to_string();
+    let mut out = Vec::new();
+    Line::Sink(Header { v: 1, origin, key, from: 0, continues: None }).print(&mut out);
+    for (index, leaf) in (0..).zip(history.leaves()) {
+        let line = LeafLine { index, hash: leaf_hash(&leaf), leaf, payload: Payload::Withheld };
+        Line::Leaf(line).print(&mut out);
+        if index >= INTERVAL && index % INTERVAL == LATE {
+            Line::Checkpoint(history.checkpoint(signer, index - LATE).into()).print(&mut out);
+        }
+    }
+    out
+}
+
+/// So many leaves after those that a checkpoint of a second sink covers stand before it.
+const LATE: u64 = 5;

@@ -3,9 +3,7 @@
 
 use std::borrow::Cow;
 
-use countersign_core::ledger::export::{
-    Broken, Expected, Header, LeafLine, Line, Payload, Place, Report, Verifier, Writer,
-};
+use countersign_core::ledger::export::{Broken, Expected, Header, Payload, Place, Report, Verifier, Writer};
 use countersign_core::ledger::{
     Algorithm, Checkpoint, Frontier, Hash, KeyName, Kind, Leaf, Signer, leaf_hash,
 };
@@ -15,8 +13,6 @@ pub(crate) mod mutations;
 pub(crate) const ORIGIN: &str = "gate.example/1";
 /// Leaves from one signed checkpoint to the next.
 pub(crate) const INTERVAL: u64 = 32;
-/// So many leaves after those that a checkpoint of a second sink covers stand before it.
-const LATE: u64 = 5;
 
 /// What is recorded, before it has a place.
 #[derive(Clone)]
@@ -69,22 +65,6 @@ impl History {
         out
     }
 
-    /// The second sink that `signer` writes of it: the checkpoints come some leaves late, and none covers the last.
-    pub(crate) fn sink(&self, signer: &Signer) -> Vec<u8> {
-        let key = signer.verifier().to_string();
-        let origin = signer.verifier().name().to_string();
-        let mut out = Vec::new();
-        Line::Sink(Header { v: 1, origin, key, from: 0, continues: None }).print(&mut out);
-        for (index, leaf) in (0..).zip(self.leaves()) {
-            let line = LeafLine { index, hash: leaf_hash(&leaf), leaf, payload: Payload::Withheld };
-            Line::Leaf(line).print(&mut out);
-            if index >= INTERVAL && index % INTERVAL == LATE {
-                Line::Checkpoint(self.checkpoint(signer, index - LATE).into()).print(&mut out);
-            }
-        }
-        out
-    }
-
     /// The checkpoint over the first `size` leaves, as a note.
     pub(crate) fn checkpoint(&self, signer: &Signer, size: u64) -> String {
         let mut frontier = Frontier::default();
@@ -92,7 +72,7 @@ impl History {
         head(signer, size, frontier.root()).signed(signer).unwrap().to_string()
     }
 
-    fn leaves(&self) -> Vec<[u8; Leaf::LENGTH]> {
+    pub(crate) fn leaves(&self) -> Vec<[u8; Leaf::LENGTH]> {
         let mut ends = [(0, [0; 32]); 256];
         let encode = |(index, draft): (usize, &Draft)| {
             let (seq, previous): (u64, Hash) = ends[usize::from(draft.account)];

@@ -1,9 +1,11 @@
 //! The rows of API keys: those of accounts stand with their credentials, those of staff in the table `staff`.
 
+use std::collections::BTreeMap;
+
 use countersign_core::ids::AccountId;
 use jiff::Timestamp;
 
-use super::file::StaffSpec;
+use super::file::{AccountsFile, CredentialKind, StaffSpec};
 use super::key::{ApiKey, Holder, Secrets};
 use super::rows::{damaged, networks, time};
 use super::scope::KeyScope;
@@ -19,6 +21,50 @@ pub(super) async fn keys(store: &Store, tag: &[u8; 32]) -> Result<Vec<ApiKey>, S
         keys.push(of_staff(&row)?);
     }
     Ok(keys)
+}
+
+/// Two API keys that would have the same secret once a file is loaded: none of them would open anything.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn shared_secret(
+    store: &Store,
+    file: &AccountsFile,
+    secrets: &Secrets,
+    prune: bool,
+) -> Result<Option<[String; 2]>, StoreError> {
+    let mut seen: BTreeMap<[u8; 32], &str> = BTreeMap::new();
+    let new = secrets.credentials.iter().chain(&secrets.staff);
+    for (name, tag) in new.filter_map(|(name, kept)| Some((name.as_str(), kept.tag?))) {
+        if let Some(first) = seen.insert(tag, name) {
+            return Ok(Some([first.to_owned(), name.to_owned()]));
+        }
+    }
+    for (tag, name) in seen {
+        for key in keys(store, &tag).await? {
+            if let Some(other) = staying(&key.holder, file, secrets, prune) {
+                return Ok(Some([other.to_owned(), name.to_owned()]));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The name of a key of the store that keeps its secret when a file is loaded.
+fn staying<'k>(holder: &'k Holder, file: &AccountsFile, secrets: &Secrets, prune: bool) -> Option<&'k str> {
+    let (name, replaced, named) = match holder {
+        Holder::Account { login, .. } => {
+            let mut specs = file.accounts.iter().flat_map(|account| &account.credentials);
+            let spec = specs.find(|spec| spec.login == *login);
+            let turned = spec.is_some_and(|spec| spec.kind != CredentialKind::Api);
+            (login, turned || secrets.credentials.contains_key(login), spec.is_some())
+        }
+        Holder::Staff(email) => {
+            let named = file.staff.iter().any(|spec| spec.email.to_string() == *email);
+            (email, secrets.staff.contains_key(email), named)
+        }
+    };
+    Some(name.as_str()).filter(|_| !replaced && (named || !prune))
 }
 
 fn of_account(row: &Row) -> Result<ApiKey, StoreError> {

@@ -17,6 +17,7 @@ mod target;
 pub use account::{Account, Credential, OwnedDomain, within};
 pub use directory::{Directory, DirectoryError, NamedUpstream};
 pub use key::{ApiKey, Holder, Kept, Secrets, tag_of};
+pub use key_rows::shared_secret;
 pub use passes::Passes;
 pub use rows::{block, passed_spf, plan_apply, set_account_mode, set_gate_mode, taken_login, unblock};
 pub use scope::KeyScope;

@@ -71,6 +71,7 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         warn_of_ghosts(&house).await;
         warn_of_dead_ends(&house).await;
+        warn_of_own_certificate(&house.config);
         let mut listeners = BTreeMap::new();
         let mut bound = Vec::new();
         for (number, settings) in house.config.send.listeners.iter().enumerate() {
@@ -128,6 +129,19 @@ impl Running {
         house.gate.bell.ring();
         self.house = house;
         Ok(kept)
+    }
+
+    /// Binds the addresses of another configuration that are not open yet, for who opens the doors next.
+    ///
+    /// # Errors
+    /// When one cannot be bound; it is named, and everything is as it was.
+    pub fn prepare(&mut self, config: &Config) -> Result<(), BootError> {
+        let send = config.send.listeners.iter().enumerate();
+        let mut wanted: Vec<_> =
+            send.map(|(number, settings)| (format!("send.{number}"), settings.listen)).collect();
+        wanted.push(("api".to_owned(), config.api.listen));
+        wanted.push(("metrics".to_owned(), config.metrics));
+        self.sockets.prepare(&wanted)
     }
 
     /// Closes the doors: no new connection, sessions end at their next boundary.
@@ -285,14 +299,21 @@ fn acceptor(house: &House, listener: &Listener) -> Result<Option<TlsAcceptor>, B
     }
 }
 
+/// Once, however many doors show it.
+fn warn_of_own_certificate(config: &Config) {
+    let shows = |tls: ListenerTls, own: Option<&TlsFiles>| tls != ListenerTls::Off && own.is_none();
+    let api = shows(config.api.tls, config.api.tls_files.as_ref());
+    let send = config.send.listeners.iter().any(|door| shows(door.tls, door.tls_files.as_ref()));
+    if config.tls.is_none() && (api || send) {
+        tracing::warn!("no certificate is configured ([tls] cert_file): a self-signed one is used");
+    }
+}
+
 /// With a certificate of its own, else that of the house.
 fn secured(house: &House, own: Option<&TlsFiles>) -> Result<TlsAcceptor, BootError> {
     let config = match own.or(house.config.tls.as_ref()) {
         Some(TlsFiles { cert_file, key_file }) => tls::server_config(cert_file, key_file)?,
-        None => {
-            tracing::warn!("no certificate is configured ([tls] cert_file): a self-signed one is used");
-            tls::own_server_config(&house.data.dir, house.hostname.as_str())?
-        }
+        None => tls::own_server_config(&house.data.dir, house.hostname.as_str())?,
     };
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -90,6 +90,22 @@ impl Sockets {
         tokio::net::UnixListener::from_std(listener).map_err(failed)
     }
 
+    /// Binds what others will ask for and is not open yet, so that they find it: all of it or nothing.
+    pub(super) fn prepare(&mut self, wanted: &[(String, SocketAddr)]) -> Result<(), BootError> {
+        let mut free: Vec<(&str, &Socket)> = named(&self.open).collect();
+        let mut bound = Vec::new();
+        for (name, address) in wanted {
+            if let Some(place) = place_for(free.iter().copied(), name, *address) {
+                free.remove(place);
+                continue;
+            }
+            let failed = |cause| BootError::Bind { what: name.clone(), address: address.to_string(), cause };
+            bound.push((name.clone(), Socket::Tcp(TcpListener::bind(address).map_err(failed)?)));
+        }
+        self.open.append(&mut bound);
+        Ok(())
+    }
+
     /// All doors are open: what nobody asked for is closed.
     pub(super) fn settle(&mut self) {
         for (name, socket) in self.given.drain(..) {
@@ -127,15 +143,7 @@ impl Sockets {
     }
 
     fn given_for(&mut self, name: &str, address: SocketAddr) -> Option<TcpListener> {
-        let fits = |socket: &Socket, port: u16| match socket {
-            Socket::Tcp(listener) => listener.local_addr().is_ok_and(|local| {
-                local.ip() == address.ip() && (local.port() == address.port() || port == 0)
-            }),
-            Socket::Unix(_) => false,
-        };
-        let named = self.given.iter().position(|(given, s)| given == name && fits(s, address.port()));
-        // systemd gives all sockets of one unit the same name.
-        let place = named.or_else(|| self.given.iter().position(|(_, socket)| fits(socket, 1)))?;
+        let place = place_for(named(&self.given), name, address)?;
         match self.given.remove(place).1 {
             Socket::Tcp(listener) => Some(listener),
             Socket::Unix(_) => None,
@@ -153,6 +161,27 @@ impl Sockets {
             Socket::Tcp(_) => None,
         }
     }
+}
+
+fn named(sockets: &[(String, Socket)]) -> impl Iterator<Item = (&str, &Socket)> + Clone {
+    sockets.iter().map(|(name, socket)| (name.as_str(), socket))
+}
+
+/// Which of these sockets a TCP door takes: that of its name, whatever its port if any will do, else one at its address.
+fn place_for<'s>(
+    mut sockets: impl Iterator<Item = (&'s str, &'s Socket)> + Clone,
+    name: &str,
+    address: SocketAddr,
+) -> Option<usize> {
+    let fits = |socket: &Socket, port: u16| match socket {
+        Socket::Tcp(listener) => listener
+            .local_addr()
+            .is_ok_and(|local| local.ip() == address.ip() && (local.port() == address.port() || port == 0)),
+        Socket::Unix(_) => false,
+    };
+    let by_name = sockets.clone().position(|(given, s)| given == name && fits(s, address.port()));
+    // systemd gives all sockets of one unit the same name.
+    by_name.or_else(|| sockets.position(|(_, socket)| fits(socket, 1)))
 }
 
 fn taken(fds: &mut ListenFd, place: usize) -> io::Result<Option<Socket>> {

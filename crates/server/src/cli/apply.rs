@@ -25,7 +25,7 @@ pub(super) struct Apply {
     /// Accept `proved = true` in the file as proof
     #[arg(long)]
     trust_proof: bool,
-    /// Delete accounts that the file does not name
+    /// Delete accounts, domains, logins and staff that the file does not name
     #[arg(long)]
     prune: bool,
     /// Without a server: go on though the ledger has later entries than the clock says

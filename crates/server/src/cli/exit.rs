@@ -2,8 +2,9 @@
 //! Every verb returns a code or a failure; failures are told on stderr.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use countersign_core::policy::Decision;
 use serde_json::Value;
@@ -98,10 +99,31 @@ impl From<DataError> for Failure {
     }
 }
 
-/// A line of data on stdout. A reader that has gone away ends the talk quietly.
+/// A line of data on stdout. That it cannot be written is kept for [`written`].
 pub(super) fn data(line: &str) {
     let mut out = std::io::stdout().lock();
-    let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
+    note(writeln!(out, "{line}").and_then(|()| out.flush()));
+}
+
+/// Keeps the first error of stdout.
+pub(super) fn note(told: io::Result<()>) {
+    if let Err(error) = told {
+        let _first = LOST.set(error);
+    }
+}
+
+/// Whether stdout has taken everything so far.
+pub(super) fn is_heard() -> bool {
+    LOST.get().is_none()
+}
+
+/// The code of a verb that has ended: another one when what it found went nowhere. A reader that has had enough,
+/// as `head` has, ends the talk quietly.
+pub(super) fn written(code: Code) -> Result<Code, Failure> {
+    match LOST.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+        None => Ok(code),
+        Some(error) => Err(Failure::internal(format!("the output cannot be written: {error}"))),
+    }
 }
 
 /// An object with the version of its schema.
@@ -111,6 +133,9 @@ pub(super) fn versioned(mut object: Value) -> Value {
     }
     object
 }
+
+/// Why stdout did not take something.
+static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// A line of talk on stderr.
 pub(super) fn talk(line: &str) {

@@ -26,6 +26,7 @@ mod store;
 mod time;
 mod trial;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -102,15 +103,32 @@ enum Check {
 /// Reads the command line and carries it out.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return explained(&told),
+    };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::internal(format!("cannot start: {error}")).report(),
     };
-    match runtime.block_on(carry_out(cli)) {
+    ended(runtime.block_on(carry_out(cli)).and_then(exit::written))
+}
+
+fn ended(outcome: Result<Code, Failure>) -> ExitCode {
+    match outcome {
         Ok(code) => code.into(),
         Err(failure) => failure.report(),
     }
+}
+
+/// Help and version, which are what was asked for, and what is wrong with a command line.
+fn explained(told: &clap::Error) -> ExitCode {
+    let printed = told.print();
+    if told.use_stderr() {
+        return Code::Usage.into();
+    }
+    exit::note(printed.and_then(|()| std::io::stdout().flush()));
+    ended(exit::written(Code::Ok))
 }
 
 /// The policy engine refuses to judge when little of the stack is left: there is plenty of it.

@@ -24,6 +24,9 @@ What a command finds goes to stdout, what it has to say about that to stderr. Wi
 JSON object with `\"v\": 1`. Secrets are never options: they stand in files. `NO_COLOR` is obeyed, and a bar is drawn on a
 terminal only.
 
+A command whose output cannot be written (a full disk) says so and ends with 1; when its reader has gone away, as `head`
+does, it is quiet and ends with the code that it would have ended with.
+
 | exit code | it means |
 |---|---|
 | 0 | done; for a ruling, allow |

@@ -129,7 +129,7 @@ impl<'a> Circumstances<'a> {
                     reload(running, self.file).await;
                     self.supervisor.ready();
                 }
-                _ = self.succession.recv() => if let Some(end) = self.successor().await {
+                _ = self.succession.recv() => if let Some(end) = self.successor(running).await {
                     return end;
                 },
             }
@@ -137,14 +137,15 @@ impl<'a> Circumstances<'a> {
     }
 
     /// Whether the program that lies there now may take over. This one goes on when it would not start.
-    async fn successor(&mut self) -> Option<End> {
+    async fn successor(&mut self, running: &mut Running) -> Option<End> {
         let [terminate, interrupt] = &mut self.ends;
         let checked = tokio::select! {
             checked = self.program.check(self.file) => checked,
             _ = terminate.recv() => return Some(End::Stop),
             _ = interrupt.recv() => return Some(End::Stop),
         };
-        match checked {
+        let ready = checked.map_err(Failure::internal).and_then(|()| prepared(running, self.file));
+        match ready {
             Ok(()) => Some(End::Succession),
             Err(error) => {
                 tracing::error!(%error, "no other program takes over; this one goes on");
@@ -155,6 +156,18 @@ impl<'a> Circumstances<'a> {
 
     fn is_told_to_end(&mut self) -> bool {
         self.ends.iter_mut().any(|end| end.recv().now_or_never().is_some())
+    }
+}
+
+/// Opens the sockets that the other program will want beside ours: where one cannot be had, it would end.
+fn prepared(running: &mut Running, file: Option<&Path>) -> Result<(), Failure> {
+    match load(file) {
+        Ok(loaded) => Ok(running.prepare(&loaded.config)?),
+        // It has said that it can; its format may be newer than ours.
+        Err(failure) => {
+            tracing::warn!(%failure, "this program cannot read what the other one can: new addresses are not tried");
+            Ok(())
+        }
     }
 }
 

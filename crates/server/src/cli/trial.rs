@@ -67,7 +67,10 @@ impl Try {
         }
         let door = stage.running.ready.listeners.get("send.0").map(ToString::to_string).unwrap_or_default();
         let config = stage.dir.join("countersign.toml");
-        data(&format!("submission at {door}: log in as bakery, password bakery-secret"));
+        // With `--once` it is closed by the time that somebody reads this.
+        if !self.once {
+            data(&format!("submission at {door}: log in as bakery, password bakery-secret"));
+        }
         if let Some((_, held)) =
             rows.iter().find(|(_, played)| played.reasons.iter().any(|r| r == "spf-lost"))
         {

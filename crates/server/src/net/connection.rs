@@ -162,7 +162,7 @@ impl Connection {
         if settings.tls_required && !secure {
             let cause = "it offers no STARTTLS, and nothing is said to it in the clear (use `smtps://`, or \
                          set `tls_verify = false`)";
-            return Err(UpstreamError::Unreachable(cause.to_owned()));
+            return Err(UpstreamError::Unfit(cause.to_owned()));
         }
         self.sign_in(settings, secure).await?;
         Ok(self)
@@ -198,7 +198,7 @@ impl Connection {
         let Some(credentials) = &settings.auth else { return Ok(()) };
         if !secure && !is_loopback(&settings.host) {
             let cause = "it offers no STARTTLS, and a password is not sent in the clear (use `smtps://`)";
-            return Err(UpstreamError::Unreachable(cause.to_owned()));
+            return Err(UpstreamError::Unfit(cause.to_owned()));
         }
         let offered = |name: &str| self.capabilities.auth.iter().any(|mechanism| mechanism == name);
         let mut lines = if offered("PLAIN") {
@@ -206,8 +206,14 @@ impl Connection {
         } else if offered("LOGIN") {
             [vec!["AUTH LOGIN".to_owned()], credentials.login_responses().to_vec()].concat()
         } else {
-            let cause = "it offers neither AUTH PLAIN nor AUTH LOGIN (remove `auth_file`)";
-            return Err(UpstreamError::Unreachable(cause.to_owned()));
+            let cause = match !secure && self.capabilities.starttls {
+                true => {
+                    "it offers AUTH only after STARTTLS, which is not said on loopback unless its issuer is named \
+                     (set `ca_file`)"
+                }
+                false => "it offers neither AUTH PLAIN nor AUTH LOGIN (remove `auth_file`)",
+            };
+            return Err(UpstreamError::Unfit(cause.to_owned()));
         };
         let last = lines.pop().unwrap_or_default();
         for line in lines {
@@ -252,8 +258,11 @@ async fn dial(settings: &UpstreamSettings) -> Result<Stream, UpstreamError> {
 async fn handshake(stream: Stream, settings: &UpstreamSettings) -> Result<Stream, UpstreamError> {
     let host = &settings.host;
     let failed = |cause: String| {
-        let remedy = "trust its issuer with `ca_file`, or set `tls_verify = false`";
-        UpstreamError::Unreachable(format!("TLS with `{host}`: {cause} ({remedy})"))
+        let remedy = match cause.contains("not valid for name") {
+            true => "name it in `url` as its certificate does, or set `tls_verify = false`",
+            false => "trust its issuer with `ca_file`, or set `tls_verify = false`",
+        };
+        UpstreamError::Unfit(format!("TLS with `{host}`: {cause} ({remedy})"))
     };
     let name = ServerName::try_from(host.clone()).map_err(|cause| failed(cause.to_string()))?;
     let connector = TlsConnector::from(settings.tls.clone());
@@ -278,7 +287,7 @@ fn expect(what: &str, reply: &Reply, code: u16) -> Result<(), UpstreamError> {
 /// A step of signing in. What the reply says stands in the log; the password never does.
 fn accepted(reply: &Reply, code: u16) -> Result<(), UpstreamError> {
     let refused = || format!("it answers AUTH with `{reply}` (check user and password in `auth_file`)");
-    if reply.code() == code { Ok(()) } else { Err(UpstreamError::Unreachable(refused())) }
+    if reply.code() == code { Ok(()) } else { Err(UpstreamError::Unfit(refused())) }
 }
 
 /// Whether nobody stands between us and this host.

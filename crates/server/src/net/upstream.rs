@@ -90,6 +90,10 @@ pub enum UpstreamError {
     /// taken.
     #[error("upstream cannot be used: {0}")]
     Unreachable(String),
+    /// It is there, and no mail can be sent over it as it is configured; what helps is said in brackets. The message
+    /// was not taken.
+    #[error("upstream cannot be used: {0}")]
+    Unfit(String),
     /// Every connection of the pool is at work. Nothing was sent.
     #[error("upstream has no free connection (raise `pool`, or slow down)")]
     Busy,

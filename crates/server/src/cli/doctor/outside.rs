@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Resolvers};
 use crate::doors::{Exit, Exits};
 use crate::net::resolver::{Answer, RecordKind};
+use crate::net::upstream::UpstreamError;
 use crate::net::{Resolver, Upstream};
 use crate::probes::spf::{Checked, evaluate};
 
@@ -64,7 +65,13 @@ pub(super) async fn upstreams(config: &Config) -> Vec<Line> {
         return vec![Line::fail("upstream", Code::Configuration, "there is none: no mail can leave", remedy)];
     }
     let asked = exits.0.iter().map(|exit| offers(&exit.name, &exit.upstream));
-    futures_util::future::join_all(asked).await
+    let mut lines = futures_util::future::join_all(asked).await;
+    lines.extend(exits.0.iter().filter(|exit| exit.way.egress.is_empty()).map(|exit| {
+        let what =
+            format!("`{}` has no `egress`: SPF cannot be checked, and every letter would be held", exit.name);
+        Line::warn("egress", what, "set it: every address from which its mail leaves")
+    }));
+    lines
 }
 
 fn ways_out(config: &Config) -> Result<Exits, Line> {
@@ -78,6 +85,9 @@ async fn offers(name: &str, upstream: &Upstream) -> Line {
     let checked = tokio::time::timeout(PATIENCE, upstream.check()).await;
     let capabilities = match checked {
         Ok(Ok(capabilities)) => capabilities,
+        Ok(Err(error @ UpstreamError::Unfit(_))) => {
+            return Line::failed(CHECK, Code::Unreachable, format!("`{name}`: {error}"));
+        }
         Ok(Err(error)) => {
             let remedy = "start it, or set `url`; until then customers hear 451";
             return Line::fail(CHECK, Code::Unreachable, format!("`{name}`: {error}"), remedy);

@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use countersign_core::address::Domain;
 use ipnet::IpNet;
 use rustix::process::geteuid;
 use serde_json::json;
@@ -95,13 +96,15 @@ impl Init {
             false => self.egress.iter().map(|text| network(text)).collect::<Result<_, _>>()?,
             true => guessed_egress(postfix.as_ref()),
         };
-        let program = std::env::current_exe().map_err(Failure::internal)?;
+        let hostname = hostname.unwrap_or_else(|| "localhost".to_owned());
+        is_domain(&hostname, self.hostname.is_some())?;
+        is_user(&self.user)?;
         Ok(Plan {
             config: absolute(file.unwrap_or(&dir.join("countersign.toml")))?,
             data_dir: absolute(&data_dir)?,
             unit: absolute(&unit)?,
-            program,
-            hostname: hostname.unwrap_or_else(|| "localhost".to_owned()),
+            program: absolute(&std::env::current_exe().map_err(Failure::internal)?)?,
+            hostname,
             listen: self.listen.clone(),
             upstream: self.upstream.clone(),
             egress_is_guessed: self.egress.is_empty(),
@@ -237,7 +240,32 @@ fn network(text: &str) -> Result<IpNet, Failure> {
     config::parse_network(text).map_err(|why| Failure::usage(format!("--egress `{text}`: {why}")))
 }
 
+fn is_domain(hostname: &str, is_said: bool) -> Result<(), Failure> {
+    let whose = if is_said { "--hostname" } else { "the name of this machine (say another with --hostname)" };
+    let wrong =
+        |why| Failure::usage(format!("{whose}: `{}` is no domain name: {why}", hostname.escape_debug()));
+    Domain::parse(hostname).map(drop).map_err(wrong)
+}
+
+/// A name as POSIX has it (3.426 and 3.265), and as `useradd` takes it.
+fn is_user(name: &str) -> Result<(), Failure> {
+    let known = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
+    match (1..=32).contains(&name.len()) && name.bytes().all(known) && !name.starts_with('-') {
+        true => Ok(()),
+        false => Err(Failure::usage(format!(
+            "--user `{}` is no user name: letters, digits, `-`, `_` and `.` are allowed, at most 32, and no `-` in front",
+            name.escape_debug()
+        ))),
+    }
+}
+
+/// A path as it can stand on a line of the files that are written.
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    if path.to_str().is_none_or(|text| text.contains(char::is_control)) {
+        let shown = path.display().to_string();
+        let why = "a path of UTF-8 without control characters is needed here";
+        return Err(Failure::usage(format!("`{}`: {why}", shown.escape_debug())));
+    }
     let cleaned: PathBuf = path.components().collect();
     std::path::absolute(cleaned).map_err(Failure::usage)
 }

@@ -142,6 +142,8 @@ fn a_larger_limit_of_postfix_stays() {
 fn a_unit_quotes_what_systemd_would_take_apart() {
     let odd = Plan { config: PathBuf::from("/srv/a b/100%.toml"), ..plan(Path::new("/srv")) };
     assert!(text::unit(&odd).contains("serve --config \"/srv/a b/100%%.toml\"\n"));
+    let named = Plan { config: PathBuf::from("/srv/USER/$KEEPS/{USER}.toml"), ..plan(Path::new("/srv")) };
+    assert!(text::unit(&named).contains("serve --config \"/srv/USER/$$KEEPS/{USER}.toml\"\n"));
     let usual = Plan { data_dir: PathBuf::from("/var/lib/countersign"), ..odd };
     assert!(text::unit(&usual).contains("StateDirectory=countersign\n"));
 }

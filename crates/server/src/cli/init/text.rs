@@ -64,24 +64,44 @@ fn shown(network: &ipnet::IpNet) -> String {
 pub(super) fn unit(plan: &Plan) -> String {
     let bind = plan.listen.iter().any(|listen| (1..1024).contains(&listen.port()));
     let capability = if bind { "CAP_NET_BIND_SERVICE" } else { "" };
-    UNIT.replace("PROGRAM", &word(&plan.program))
-        .replace("CONFIG", &word(&plan.config))
-        .replace("USER", &plan.user)
-        .replace("CAPABILITIES", capability)
-        .replace("KEEPS", &keeps(&plan.data_dir))
+    // Once over the text: what was put in is not looked through again.
+    UNIT.split('{')
+        .map(|piece| match piece.split_once('}') {
+            None => piece.to_owned(),
+            Some((name, rest)) => {
+                let value = match name {
+                    "PROGRAM" => command_word(&plan.program),
+                    "CONFIG" => command_word(&plan.config),
+                    "USER" => plan.user.clone(),
+                    "CAPABILITIES" => capability.to_owned(),
+                    _ => keeps(&plan.data_dir),
+                };
+                value + rest
+            }
+        })
+        .collect()
 }
 
-/// A word of a command line: quoted where systemd would take it apart.
+/// A word of a command line, where systemd would put variables in.
+fn command_word(path: &Path) -> String {
+    word(path).replace('$', "$$")
+}
+
+/// A word: quoted where systemd would take it apart. `Init::plan` lets no control character come here.
 fn word(path: &Path) -> String {
     let text = path.to_string_lossy().replace('%', "%%");
-    if text.contains([' ', '"', '\'', '\\', '$', ';']) { format!("{text:?}") } else { text }
+    if text.contains([' ', '"', '\'', '\\', '$', ';']) {
+        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        text
+    }
 }
 
 /// Below /var/lib systemd makes the directory and gives it to the user; elsewhere it has to be given.
 fn keeps(data_dir: &Path) -> String {
     match data_dir.strip_prefix("/var/lib") {
         Ok(name) if !name.as_os_str().is_empty() => {
-            format!("StateDirectory={}\nStateDirectoryMode=0700", name.display())
+            format!("StateDirectory={}\nStateDirectoryMode=0700", word(name))
         }
         _ => format!("ReadWritePaths={}", word(data_dir)),
     }

@@ -10,7 +10,7 @@ use countersign_core::ledger::Kind;
 use serde_json::{Value, json};
 
 use crate::boot::Data;
-use crate::cli::exit::{Code, Failure, data, talk};
+use crate::cli::exit::{Code, Failure, data, is_heard, talk};
 use crate::store::{self, Entry, Known, LogError, Payload, ProveError, Proved};
 
 /// Print the last checkpoint of a log, to be kept elsewhere
@@ -122,7 +122,7 @@ impl Tail {
                     data(&if self.json { entry.to_json().to_string() } else { told(entry, &names) });
                 }
             }
-            if !self.follow {
+            if !self.follow || !is_heard() {
                 return Ok(Code::Ok);
             }
             wanted = self.number.max(MOST_A_SECOND);

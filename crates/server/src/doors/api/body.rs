@@ -18,6 +18,7 @@ use crate::doors::smtp::{Pace, Share};
 /// What a route takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
+    /// No body, or an object without fields.
     Nothing,
     /// A JSON object of this schema with these fields.
     Json(&'static str, &'static [&'static str]),
@@ -75,6 +76,10 @@ pub(super) async fn receive(
     }
     if !octets.is_empty() {
         has_type(headers, takes.media_type())?;
+    }
+    if takes == Takes::Nothing {
+        // What is asked for in vain must not look as if it were done.
+        json::<Map<String, Value>>(&octets, &[])?;
     }
     Ok((Bytes::from(octets), share))
 }

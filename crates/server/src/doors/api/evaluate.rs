@@ -36,10 +36,13 @@ pub(super) async fn evaluate(
     let account = api.evaluated(&caller, &query).await?;
     let (envelope, malformed) = envelope(&query, api.settings.limits.recipients)?;
     let read = octets(&api, &query, &body);
-    let on_the_wire = match (malformed, &read) {
-        (Some(why), _) => Some((reason::known("mail-from-malformed"), why)),
-        (None, Err((code, why))) => Some((reason::known(code), why.clone())),
-        (None, Ok(_)) => None,
+    let on_the_wire = match (malformed, api.lacks_smtputf8(&account, &query).await, &read) {
+        (Some(why), ..) => Some((reason::known("mail-from-malformed"), why)),
+        (None, Some(address), _) => {
+            Some((reason::known("upstream-lacks-smtputf8"), format!("`{}`", shown(address))))
+        }
+        (None, None, Err((code, why))) => Some((reason::known(code), why.clone())),
+        (None, None, Ok(_)) => None,
     };
     let message = Message::read(read.unwrap_or_default(), &api.settings.limits);
     let submission = Submission {
@@ -91,6 +94,18 @@ impl Api {
             Err(DirectoryError::Unknown(_)) => Err(gone()),
             Err(error) => Err(Problem::of(error)),
         }
+    }
+
+    /// RFC 6531 3.3: an address of the envelope that is not ASCII takes SMTPUTF8, which SMTP offers where the
+    /// upstream does.
+    async fn lacks_smtputf8<'q>(&self, account: &Account, query: &'q Query) -> Option<&'q str> {
+        let address =
+            query.one("mail_from").into_iter().chain(query.all("rcpt")).find(|text| !text.is_ascii())?;
+        let offered = match self.control.exits.of(account) {
+            Some(exit) => exit.upstream.offers().await,
+            None => None,
+        };
+        if offered.is_some_and(|offered| offered.smtputf8) { None } else { Some(address) }
     }
 
     /// The login that brought the message. Staff say what their MTA saw; an account's key names logins of its own.
@@ -201,9 +216,13 @@ pub(super) const QUERY: &[Parameter] = &[
     Parameter {
         name: "mail_from",
         kind: ParameterKind::Text,
-        says: "the reverse path; absent, empty or `<>` is the null one",
+        says: "the reverse path; absent, empty or `<>` is the null one; not ASCII only where the upstream offers SMTPUTF8",
     },
-    Parameter { name: "rcpt", kind: ParameterKind::Texts, says: "a recipient, as often as there are some" },
+    Parameter {
+        name: "rcpt",
+        kind: ParameterKind::Texts,
+        says: "a recipient, as often as there are some; without any, what depends on recipients is not looked at",
+    },
     Parameter {
         name: "record",
         kind: ParameterKind::Flag,

@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -69,7 +69,13 @@ pub(super) async fn named(request: Request, next: Next) -> Response {
     let id = draw_ref().map_or_else(|_| "unnamed".to_owned(), |id| id.to_string());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", id);
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = match has_host(&request) {
+        true => next.run(request).instrument(span).await,
+        false => {
+            let why = "the field `Host` is needed, once (RFC 9112 3.2)";
+            Problem::bad_request(why).closing().into_response()
+        }
+    };
     tracing::debug!(id, %method, path, status = response.status().as_u16(), "answered");
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -79,6 +85,15 @@ pub(super) async fn named(request: Request, next: Next) -> Response {
     // What it answers belongs to the caller alone, and may be another thing the next time.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// RFC 9112 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that
+/// lacks a Host header field and to any request message that contains more than one Host header field line"
+fn has_host(request: &Request) -> bool {
+    match request.headers().get_all(header::HOST).iter().count() {
+        0 => request.version() != Version::HTTP_11,
+        lines => lines == 1,
+    }
 }
 
 pub(super) async fn no_such_path(request: Request) -> Response {

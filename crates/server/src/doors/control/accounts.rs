@@ -103,6 +103,12 @@ impl Control {
             return Err(Problem::bad_request(why));
         }
         let secrets = self.kept(&file, asked.secrets, asked.staff_secrets).await?;
+        let shared = accounts::shared_secret(&self.store, &file, &secrets, asked.prune).await;
+        if let Some([one, other]) = shared.map_err(Problem::of)? {
+            return Err(Problem::bad_request(format!(
+                "`{one}` and `{other}` have the same secret, and a key is its secret: give each API key one of its own"
+            )));
+        }
         let at = self.clock.now();
         let planned = accounts::plan_apply(&self.store, &file, &secrets, at, asked.prune).await;
         let writes = planned.map_err(Problem::of)?;
@@ -128,6 +134,13 @@ impl Control {
         let specs = file.accounts.iter().flat_map(|account| &account.credentials);
         let api: BTreeSet<&str> =
             specs.filter(|spec| spec.kind == CredentialKind::Api).map(|spec| spec.login.as_str()).collect();
+        let keys = credentials.iter().filter(|(login, _)| api.contains(login.as_str())).chain(&staff);
+        if let Some((name, _)) = keys.into_iter().find(|(_, secret)| secret.chars().count() < SHORTEST) {
+            return Err(Problem::bad_request(format!(
+                "the secret of the API key of `{name}` has fewer than {SHORTEST} characters: make one that nobody \
+                 guesses (`openssl rand -base64 33`)"
+            )));
+        }
         for (login, secret) in credentials {
             let tag = api.contains(login.as_str()).then(|| accounts::tag_of(&self.keys, &secret));
             secrets.credentials.insert(login, Kept { hash: hash(secret).await?, tag });
@@ -288,6 +301,8 @@ async fn known(control: &Control, caller: &Caller, id: &str) -> Result<Arc<Accou
     }
 }
 
+/// Of the secret of an API key, in characters: it stands alone, without a login that would have to be known, too.
+const SHORTEST: usize = 16;
 /// The fields of what is sent.
 pub(in crate::doors) const BLOCK: &[&str] = &["reason", "domain", "credential"];
 pub(in crate::doors) const SET_MODE: &[&str] = &["gate", "mode", "account"];

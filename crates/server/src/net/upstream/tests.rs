@@ -440,11 +440,14 @@ async fn rfc3207_tls_is_used_where_it_is_offered_and_verified_when_asked() {
 
         let other_name = UpstreamSettings { host: "127.0.0.1".to_owned(), ..base.clone() };
         let error = send(&Upstream::new(other_name), b"x\r\n").await.unwrap_err();
-        assert!(matches!(error, UpstreamError::Unreachable(_)), "{error}");
+        assert!(
+            matches!(&error, UpstreamError::Unfit(cause) if cause.contains("name it in `url`")),
+            "{error}"
+        );
         let wrong = Some(Credentials::new("gate", "guess").unwrap());
         let error =
             send(&Upstream::new(UpstreamSettings { auth: wrong, ..base }), b"x\r\n").await.unwrap_err();
-        assert!(matches!(&error, UpstreamError::Unreachable(cause) if cause.contains("535")), "{error}");
+        assert!(matches!(&error, UpstreamError::Unfit(cause) if cause.contains("535")), "{error}");
     }
 }
 
@@ -465,4 +468,22 @@ async fn a_check_says_what_is_offered() {
     assert!(upstream.check().await.unwrap().pipelining);
     assert!(upstream.capabilities().unwrap().enhanced);
     assert_eq!(upstream.idle(), 1);
+}
+
+/// The hint was to remove `auth_file`.
+#[tokio::test]
+async fn auth_behind_starttls_on_loopback_asks_for_an_issuer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"220 mta\r\n").await.unwrap();
+        let _hello = stream.read(&mut [0; 200]).await.unwrap();
+        stream.write_all(b"250-mta\r\n250 STARTTLS\r\n").await.unwrap();
+        let _end = stream.read(&mut [0; 200]).await;
+    });
+    let auth = Some(Credentials::new("gate", "secret").unwrap());
+    let upstream = Upstream::new(UpstreamSettings { starttls: false, auth, ..settings(address) });
+    let error = send(&upstream, b"x\r\n").await.unwrap_err();
+    assert!(matches!(&error, UpstreamError::Unfit(cause) if cause.contains("set `ca_file`")), "{error}");
 }
