@@ -72,8 +72,9 @@ impl<'a> Nodes<'a> {
             let values = places.take(1 + 2 * AT_ONCE).map(Value::Int).collect();
             for row in self.snapshot.rows(TILES, values).await? {
                 let (level, number): (i64, i64) = (row.get("level")?, row.get("number")?);
-                if let (Ok(level), Ok(number)) = (level.try_into(), number.try_into()) {
-                    self.tiles.insert((level, number), row.get("hashes")?);
+                let kept: Option<Vec<u8>> = row.get("hashes")?;
+                if let (Ok(level), Ok(number), Some(hashes)) = (level.try_into(), number.try_into(), kept) {
+                    self.tiles.insert((level, number), hashes);
                 }
             }
             // Of level 0 only full tiles are kept; the hashes after them stand with their leaves.
@@ -102,8 +103,12 @@ fn damaged(error: proof::ProofError) -> StoreError {
 
 /// Places in one statement; those that are not needed are of no tile.
 const AT_ONCE: usize = 8;
-const TILES: &str = "SELECT level, number, hashes FROM tiles WHERE log = $1 AND (\
-    (level = $2 AND number = $3) OR (level = $4 AND number = $5) OR (level = $6 AND number = $7) \
-    OR (level = $8 AND number = $9) OR (level = $10 AND number = $11) OR (level = $12 AND number = $13) \
-    OR (level = $14 AND number = $15) OR (level = $16 AND number = $17))";
+/// Each tile is looked up by its whole key, whatever a planner believes about the table.
+const TILES: &str = "SELECT p.level, p.number, (SELECT t.hashes FROM tiles t \
+    WHERE t.log = $1 AND t.level = p.level AND t.number = p.number) AS hashes FROM ( \
+    SELECT CAST($2 AS BIGINT) AS level, CAST($3 AS BIGINT) AS number \
+    UNION ALL SELECT CAST($4 AS BIGINT), CAST($5 AS BIGINT) UNION ALL SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT) \
+    UNION ALL SELECT CAST($8 AS BIGINT), CAST($9 AS BIGINT) UNION ALL SELECT CAST($10 AS BIGINT), CAST($11 AS BIGINT) \
+    UNION ALL SELECT CAST($12 AS BIGINT), CAST($13 AS BIGINT) UNION ALL SELECT CAST($14 AS BIGINT), CAST($15 AS BIGINT) \
+    UNION ALL SELECT CAST($16 AS BIGINT), CAST($17 AS BIGINT)) p";
 const LEAVES: &str = "SELECT hash FROM leaves WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx";
