@@ -192,7 +192,7 @@ async fn what_is_erased_is_gone_and_the_ledger_still_adds_up() {
         references.push(reply.reference().unwrap().to_owned());
     }
     let said = world.cli(&["ledger", "erase", &references[0]]).await.expect_code(0);
-    assert!(said.stderr.starts_with("erased 1 payloads (recorded as "), "{said:?}");
+    assert!(said.stderr.starts_with("erased 1 payload (recorded as "), "{said:?}");
     world.cli(&["ledger", "erase", &references[0]]).await.expect_code(5);
     world.cli(&["ledger", "erase", "0000000000"]).await.expect_code(2);
     let told = world.cli(&["explain", &references[0]]).await.expect_code(0);
