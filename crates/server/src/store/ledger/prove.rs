@@ -38,6 +38,8 @@ pub async fn prove(store: &Store, reference: Ref) -> Result<Vec<Proved>, ProveEr
     for row in &rows {
         proofs.push(entry(&mut snapshot, row).await?);
     }
+    // Ended, not dropped: the next one need not connect anew.
+    snapshot.commit().await?;
     Ok(proofs)
 }
 
@@ -47,7 +49,9 @@ pub async fn prove(store: &Store, reference: Ref) -> Result<Vec<Proved>, ProveEr
 /// When it has fewer leaves, or the store cannot be read.
 pub async fn consistency(store: &Store, log: i64, old: u64, new: u64) -> Result<Vec<Hash>, StoreError> {
     let mut snapshot = store.snapshot().await?;
-    Nodes::of(&mut snapshot, log, new).consistency(old).await
+    let path = Nodes::of(&mut snapshot, log, new).consistency(old).await?;
+    snapshot.commit().await?;
+    Ok(path)
 }
 
 async fn entry(snapshot: &mut Transaction, row: &Row) -> Result<Proved, ProveError> {
