@@ -163,13 +163,12 @@ impl Transit {
             Some(_) | None => return offer,
         };
         match (found, known) {
-            (Ok(Some(row)), Some(known)) => {
-                // The attempt itself, or the one before it when it was not recorded.
-                let unsure = Passage { reference: known.reference, ..offer.passage() };
-                self.change(&unsure, |standing| *standing = row.standing());
-                self.memory().order.push_back(Passage { reference: row.reference, ..unsure });
+            // A row of another ref is of a letter that was heard, and has not gone yet.
+            (Ok(Some(row)), Some(known)) if row.reference == known.reference => {
+                let recorded = Passage { reference: row.reference, ..offer.passage() };
+                self.change(&recorded, |standing| standing.state = row.state);
             }
-            (Ok(None), Some(_)) => {}
+            (Ok(_), Some(_)) => {}
             (Ok(row), None) => offer.elsewhere = row.map(|row| row.standing()),
             (Err(error), _) => tracing::error!(%error, "what is on its way cannot be read"),
         }
