@@ -60,7 +60,9 @@ async fn what_may_have_been_recorded_is_looked_up_before_it_is_taken_again() {
     let second = transit.begin(transit.look(offer(1, 2)).await);
     assert_eq!(second.earlier(), nowhere.passage().map(|passage| passage.reference), "nobody can tell");
     let kept = transit.begin(offer(2, 3));
-    let mut rows = vec![kept.kept().unwrap()];
+    // The row of a letter that was heard stays for a while; it says nothing about a later one.
+    let (heard, later) = (Attempt::First(offer(4, 6)), transit.begin(offer(4, 7)));
+    let mut rows = vec![kept.kept().unwrap(), heard.kept().unwrap()];
     rows.iter_mut().for_each(|row| {
         row.values.iter_mut().for_each(|value| {
             if matches!(value, Value::Log) {
@@ -70,6 +72,10 @@ async fn what_may_have_been_recorded_is_looked_up_before_it_is_taken_again() {
     });
     fresh.store.change(&rows).await.unwrap();
     transit.unsure(&kept);
+    transit.unsure(&later);
+    let again = transit.begin(transit.look(offer(4, 8)).await);
+    assert!(matches!(&again, Attempt::Doubtful(..)), "it is not swallowed: {again:?}");
+    assert_eq!(again.earlier(), later.passage().map(|passage| passage.reference));
     let second = transit.look(offer(2, 4)).await;
     assert!(
         matches!(transit.begin(second), Attempt::Repeated(earlier) if Some(&earlier) == kept.passage().as_ref())
